@@ -1,0 +1,82 @@
+// THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { fault, guard } from './faults.ts'
+import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
+import { runInContext } from './propagation.ts'
+import { type Scope, shared } from './shared.ts'
+import { type Adapter, createTask, type Middleware, type Task, type TaskFields } from './task.ts'
+
+/** Runs one message through the onion and settles it. `handler` is called at most once. */
+export type Consume<Message> = <Result>(
+  message: Message,
+  handler: () => Result | Promise<Result>,
+  signal?: AbortSignal,
+) => Promise<Result>
+
+/**
+ * Joins an adapter and a middleware into what runs each message.
+ *
+ * The promise gives the handler's own result, or rejects with the handler's own error object. With an adapter that
+ * settles, the error belongs to the broker: the promise then resolves with `undefined` after the message was settled.
+ *
+ * @example
+ * const consume = consumer(memoryAdapter, telemetry())
+ * broker.onMessage((message) => consume(message, () => handle(message.body)))
+ */
+export function consumer<Message>(adapter: Adapter<Message>, middleware: Middleware): Consume<Message> {
+  return async <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
+    const task = toTask(adapter, message, signal)
+
+    let ending: Ending
+    let result: unknown
+    try {
+      result = await within(task, () => middleware(task, async () => handler()))
+      ending = succeeded(task)
+    } catch (error) {
+      ending = failed(task, error)
+    }
+
+    if (adapter.settle !== undefined) {
+      await settle(adapter, message, ending, task)
+    } else if (ending.threw) {
+      throw ending.error
+    }
+    return result as Result
+  }
+}
+
+/** Reads a message into a task; whatever is wrong with the message, there is a task, and its handler will run. */
+export function toTask<Message>(adapter: Adapter<Message>, message: Message, signal?: AbortSignal): Task {
+  let fields: TaskFields
+  try {
+    fields = adapter.read(message)
+  } catch (error) {
+    fault(adapter.system, 'read', error)
+    fields = { name: 'unknown', queue: 'unknown' }
+  }
+  const judge = (error: unknown): Outcome =>
+    adapter.judge === undefined
+      ? 'failure'
+      : (guard(adapter.system, 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
+  const task: Task = createTask('task', fields, { system: adapter.system, message, signal, judge })
+  return task
+}
+
+/**
+ * Runs `fn` with `task` as the current task and nothing else. A worker made inside a request, and whatever context was
+ * active when the message arrived, must not leak in: the task starts from the root.
+ */
+export function within<T>(task: Task, fn: () => T, bound: Scope['bound'] = EMPTY): T {
+  const run = (): T => shared.scope.run({ task, bound }, fn)
+  return context.active() === ROOT_CONTEXT ? run() : runInContext(ROOT_CONTEXT, run)
+}
+
+async function settle<Message>(adapter: Adapter<Message>, message: Message, ending: Ending, task: Task): Promise<void> {
+  try {
+    await adapter.settle?.(message, ending, task)
+  } catch (error) {
+    fault(adapter.system, 'settle', error)
+  }
+}
+
+const EMPTY = Object.freeze({})

@@ -1,0 +1,129 @@
+// The one error class: what was wrong, its value, what to do, and a stable code to match on.
+
+const HELP = {
+  UNKNOWN_OPTION: 'Remove the key or correct its spelling; the message lists the keys that exist.',
+  INVALID_OPTION: 'Pass a value of the kind that the message names.',
+  NEXT_CALLED_TWICE: 'A middleware may call next() at most once: a second call would run the task twice.',
+  NEXT_NOT_AWAITED:
+    'Write `return next()` or `await next()`: a middleware that returns early would settle a running task.',
+  PROCESSOR_IS_FILE: 'Wrap the function inside the processor file: `export default instrument(async (job) => …)`.',
+  METRIC_NAME_TAKEN: 'Another metric with this name is registered. Pass another `registry` or another `prefix`.',
+  REJECTED: 'The handler refused this message with `throw reject(reason)`. It is not run again.',
+  INVALID_MESSAGE: 'Pass a recorded message of the shape that the adapter reads.',
+} as const
+
+/** Stable code of a {@link TaskspanError}; match on it, never on the message. */
+export type ErrorCode = keyof typeof HELP
+
+/**
+ * Every error that taskspan itself throws. Errors of your own handlers are never wrapped in it.
+ *
+ * @example
+ * try { telemetry({ prefx: 'jobs' } as never) } catch (error) {
+ *   if (error instanceof TaskspanError) console.error(error.code, error.help)
+ * }
+ */
+export class TaskspanError extends Error {
+  override name = 'TaskspanError'
+  /** Stable and documented; see {@link ErrorCode}. */
+  readonly code: ErrorCode
+  /** One sentence: what to do about it. */
+  readonly help: string
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(`${message} ${HELP[code]}`, options)
+    this.code = code
+    this.help = HELP[code]
+  }
+}
+
+/** Why a handler refused a message; the label `reason` of `taskiq_messages_rejected_total`. */
+export type RejectReason = 'malformed' | 'unknown_task' | 'expired' | 'other'
+
+const REASONS: ReadonlySet<string> = new Set<RejectReason>(['malformed', 'unknown_task', 'expired', 'other'])
+
+/** What `throw reject(…)` throws. */
+export class RejectedError extends TaskspanError {
+  // BullMQ decides by this name that a job is never retried; AMQP nacks without requeue.
+  override name = 'UnrecoverableError'
+  readonly reason: RejectReason
+
+  constructor(reason: RejectReason, message?: string) {
+    super('REJECTED', message ?? `Message rejected: ${reason}.`)
+    this.reason = REASONS.has(reason) ? reason : 'other'
+  }
+}
+
+/**
+ * Makes the error by which a handler refuses a message that no retry can mend: the outcome is `rejected`, it is not run
+ * again, and it counts in `taskiq_messages_rejected_total`, not in the failure rate.
+ *
+ * @param reason `malformed`, `unknown_task`, `expired` or `other`
+ * @param message what to tell the reader of the log; never the payload
+ * @example
+ * if (!schema.safeParse(job.data).success) throw reject('malformed')
+ */
+export function reject(reason: RejectReason, message?: string): RejectedError {
+  return new RejectedError(reason, message)
+}
+
+type Check =
+  | 'string'
+  | 'number'
+  | 'boolean'
+  | 'function'
+  | 'array'
+  | 'object'
+  | ((value: unknown) => string | undefined)
+
+/**
+ * Validates options once, at construction: unknown keys and wrong types throw; `undefined` means unset.
+ *
+ * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+ */
+export function checkOptions(where: string, options: object, checks: Record<string, Check>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TaskspanError('INVALID_OPTION', `${where}: options must be an object, got ${show(options)}.`)
+  }
+  for (const [key, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined
+    if (check === undefined) {
+      const known = Object.keys(checks).join(', ')
+      throw new TaskspanError('UNKNOWN_OPTION', `${where}: unknown option '${key}' (${show(value)}). Known: ${known}.`)
+    }
+    if (value === undefined) continue
+    const wrong = typeof check === 'function' ? check(value) : isKind(value, check) ? undefined : `must be ${an(check)}`
+    if (wrong) throw new TaskspanError('INVALID_OPTION', `${where}: '${key}' ${wrong}, got ${show(value)}.`)
+  }
+}
+
+/** A check for {@link checkOptions}: a finite number of at least `least`. */
+export const atLeast =
+  (least: number) =>
+  (value: unknown): string | undefined =>
+    typeof value === 'number' && Number.isFinite(value) && value >= least ? undefined : `must be a number >= ${least}`
+
+/** A check for {@link checkOptions}: an array of strings. */
+export const strings = (value: unknown): string | undefined =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string') ? undefined : 'must be an array of strings'
+
+function isKind(value: unknown, kind: string): boolean {
+  if (kind === 'array') return Array.isArray(value)
+  if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === kind
+}
+
+function an(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
+}
+
+/** A value in a message: short, never throwing. */
+export function show(value: unknown): string {
+  try {
+    const text =
+      typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
+    return text.length > 80 ? `${text.slice(0, 77)}...` : text
+  } catch {
+    return `a value of type ${typeof value}`
+  }
+}

@@ -1,0 +1,233 @@
+// Every span, attribute, metric, label and log name: their only home. A rename here is a breaking change.
+
+export const DEFAULT_PREFIX = 'taskiq'
+
+/** Span and attribute names under a prefix. Made once per prefix. */
+export interface SpanNames {
+  readonly task: (name: string) => string
+  readonly attribute: (key: string) => string
+  readonly attempt: string
+  readonly maxAttempts: string
+  readonly taskName: string
+  readonly waitMs: string
+  readonly priority: string
+  readonly scheduleId: string
+  readonly scheduleTime: string
+  readonly scheduleDrift: string
+  readonly recovered: string
+  readonly outcome: string
+  readonly willRetry: string
+  readonly truncated: string
+}
+
+const spanNamesByPrefix = new Map<string, SpanNames>()
+
+export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
+  let names = spanNamesByPrefix.get(prefix)
+  if (names === undefined) {
+    names = {
+      task: (name) => `${prefix}.${name}`,
+      attribute: (key) => `${prefix}.${key}`,
+      attempt: `${prefix}.attempt`,
+      maxAttempts: `${prefix}.max_attempts`,
+      taskName: `${prefix}.task.name`,
+      waitMs: `${prefix}.wait_ms`,
+      priority: `${prefix}.priority`,
+      scheduleId: `${prefix}.schedule.id`,
+      scheduleTime: `${prefix}.schedule.time`,
+      scheduleDrift: `${prefix}.schedule.drift_ms`,
+      recovered: `${prefix}.recovered`,
+      outcome: `${prefix}.outcome`,
+      willRetry: `${prefix}.will_retry`,
+      truncated: `${prefix}.truncated`,
+    }
+    spanNamesByPrefix.set(prefix, names)
+  }
+  return names
+}
+
+export const SPAN = {
+  send: (destination: string): string => (destination === '' ? 'send' : `send ${destination}`),
+  pipeline: (name: string): string => `${name}.pipeline`,
+  step: (id: string): string => `step.${id}`,
+  detached: (name: string): string => `detached.${name}`,
+} as const
+
+/** Attributes of OpenTelemetry's semantic conventions (messaging 1.3x, development status), and our unprefixed tag. */
+export const ATTR = {
+  taskType: 'task_type',
+  errorType: 'error.type',
+  system: 'messaging.system',
+  operationName: 'messaging.operation.name',
+  operationType: 'messaging.operation.type',
+  destination: 'messaging.destination.name',
+  messageId: 'messaging.message.id',
+  batchCount: 'messaging.batch.message_count',
+  retryCount: 'messaging.message.retry.count',
+  receiveLatency: 'messaging.message.receive.latency',
+  routingKey: 'messaging.rabbitmq.destination.routing_key',
+  deliveryTag: 'messaging.rabbitmq.message.delivery_tag',
+} as const
+
+type MetricType = 'counter' | 'gauge' | 'histogram'
+
+export interface MetricName {
+  /** Without the prefix. */
+  readonly name: string
+  readonly type: MetricType
+  readonly labels: readonly string[]
+  readonly help: string
+}
+
+/** Every metric of a worker's own runs; dashboards, alerts and the README are generated from here. */
+export const METRIC = {
+  tasks: {
+    name: 'tasks_total',
+    type: 'counter',
+    labels: ['queue', 'task_name', 'task_type', 'outcome'],
+    help: 'Task attempts that ended, by outcome.',
+  },
+  duration: {
+    name: 'tasks_duration_seconds',
+    type: 'histogram',
+    labels: ['queue', 'task_name', 'task_type', 'result'],
+    help: 'How long task attempts ran, in seconds.',
+  },
+  wait: {
+    name: 'task_wait_seconds',
+    type: 'histogram',
+    labels: ['queue', 'task_name'],
+    help: 'How long tasks waited for their first start, without deliberate delay, in seconds.',
+  },
+  failures: {
+    name: 'task_failures_total',
+    type: 'counter',
+    labels: ['queue', 'task_name', 'task_type', 'error_type'],
+    help: 'Tasks that failed for good or were lost, by error type.',
+  },
+  inProgress: {
+    name: 'tasks_in_progress',
+    type: 'gauge',
+    labels: ['queue', 'task_name'],
+    help: 'Task attempts running now.',
+  },
+  oldestRunning: {
+    name: 'task_oldest_running_seconds',
+    type: 'gauge',
+    labels: ['queue'],
+    help: 'Age of the oldest task attempt still running, in seconds.',
+  },
+  lost: {
+    name: 'tasks_lost_total',
+    type: 'counter',
+    labels: ['queue', 'task_name'],
+    help: 'Attempts that ended without a word: a killed worker, a lost lock.',
+  },
+  sent: {
+    name: 'messages_sent_total',
+    type: 'counter',
+    labels: ['queue', 'task_name'],
+    help: 'Messages handed to a broker.',
+  },
+  rejected: {
+    name: 'messages_rejected_total',
+    type: 'counter',
+    labels: ['queue', 'reason'],
+    help: 'Messages that their handler refused.',
+  },
+  brokerEvents: {
+    name: 'broker_events_total',
+    type: 'counter',
+    labels: ['queue', 'event'],
+    help: 'What the broker or its client reported outside any task.',
+  },
+  cronLastSuccess: {
+    name: 'cron_last_success_timestamp_seconds',
+    type: 'gauge',
+    labels: ['schedule'],
+    help: 'When the schedule last succeeded, in Unix seconds.',
+  },
+  cronNextRun: {
+    name: 'cron_next_run_timestamp_seconds',
+    type: 'gauge',
+    labels: ['schedule'],
+    help: 'When the schedule runs next, in Unix seconds.',
+  },
+  cronInterval: {
+    name: 'cron_interval_seconds',
+    type: 'gauge',
+    labels: ['schedule'],
+    help: 'Time between two runs of the schedule, in seconds.',
+  },
+  cronDrift: {
+    name: 'cron_drift_seconds',
+    type: 'histogram',
+    labels: ['schedule'],
+    help: 'How late runs of the schedule started, in seconds.',
+  },
+  cronMissed: {
+    name: 'cron_missed_total',
+    type: 'counter',
+    labels: ['schedule'],
+    help: 'Runs of the schedule that did not start.',
+  },
+  cronOverlaps: {
+    name: 'cron_overlaps_total',
+    type: 'counter',
+    labels: ['schedule'],
+    help: 'Runs of the schedule that started while another still ran.',
+  },
+  pipelineDuration: {
+    name: 'pipeline_duration_seconds',
+    type: 'histogram',
+    labels: ['pipeline', 'result'],
+    help: 'How long pipeline runs took, in seconds.',
+  },
+  pipelineCriticalPath: {
+    name: 'pipeline_critical_path_seconds',
+    type: 'histogram',
+    labels: ['pipeline', 'result'],
+    help: 'Length of the longest chain of steps of pipeline runs, in seconds.',
+  },
+  pipelines: {
+    name: 'pipelines_total',
+    type: 'counter',
+    labels: ['pipeline', 'outcome'],
+    help: 'Pipeline runs that ended, by outcome.',
+  },
+  steps: {
+    name: 'steps_total',
+    type: 'counter',
+    labels: ['pipeline', 'step', 'outcome'],
+    help: 'Step attempts that ended, by outcome.',
+  },
+  stepDuration: {
+    name: 'step_duration_seconds',
+    type: 'histogram',
+    labels: ['pipeline', 'step', 'result'],
+    help: 'How long step attempts ran, in seconds.',
+  },
+  telemetryErrors: {
+    name: 'telemetry_errors_total',
+    type: 'counter',
+    labels: ['part', 'reason'],
+    help: 'Faults of telemetry itself; no task was affected.',
+  },
+  labelOverflow: {
+    name: 'label_overflow_total',
+    type: 'counter',
+    labels: ['label'],
+    help: 'Label values and series beyond the cap, counted under "other".',
+  },
+  workerInfo: {
+    name: 'worker_info',
+    type: 'gauge',
+    labels: ['app', 'worker', 'service_name', 'version', 'environment'],
+    help: 'Always 1; its labels say which worker this is.',
+  },
+} as const satisfies Record<string, MetricName>
+
+export type MetricKey = keyof typeof METRIC
+
+/** The queue label of a cron tick that no message triggered. */
+export const CRON_QUEUE = 'cron'

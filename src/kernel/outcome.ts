@@ -1,0 +1,137 @@
+// How a run ended: one classification, used by spans, metrics and logs alike.
+import { RejectedError } from './errors.ts'
+import type { Task } from './task.ts'
+
+/** One word for how a task, step, pipeline or send ended. */
+export type Outcome =
+  | 'success'
+  | 'failure'
+  | 'retry'
+  | 'deferred'
+  | 'rejected'
+  | 'cancelled'
+  | 'lost'
+  | 'timeout'
+  | 'skipped'
+  | 'restored'
+
+export interface Ending {
+  readonly outcome: Outcome
+  /** Whether the handler threw; `error` may be any value then, also undefined. */
+  readonly threw: boolean
+  readonly error: unknown
+  /** Wall time of the run in ms, measured once so that span, metric and log agree. */
+  readonly durationMs: number
+}
+
+/** Outcomes whose span has status ERROR. */
+export function isError(outcome: Outcome): boolean {
+  return outcome === 'failure' || outcome === 'retry' || outcome === 'timeout' || outcome === 'lost'
+}
+
+/** The ending of a run that returned. */
+export function succeeded(task: Task): Ending {
+  const known = task.ending
+  if (known !== undefined && !known.threw) return known
+  const ending: Ending = { outcome: 'success', threw: false, error: undefined, durationMs: elapsed(task) }
+  task.ending = ending
+  return ending
+}
+
+/** The ending of a run that threw `error`; judged once per error, so that every middleware says the same. */
+export function failed(task: Task, error: unknown): Ending {
+  const known = task.ending
+  if (known?.threw && known.error === error) return known
+  const ending: Ending = { outcome: judge(task, error), threw: true, error, durationMs: elapsed(task) }
+  task.ending = ending
+  return ending
+}
+
+// The order is the contract's: control flow, refusal, cancellation, and only then failure.
+function judge(task: Task, error: unknown): Outcome {
+  const judged = task.judge === undefined ? 'failure' : task.judge(error)
+  if (judged === 'deferred') return judged
+  if (isRejection(error)) return 'rejected'
+  if (task.signal?.aborted && judged !== 'timeout') return 'cancelled'
+  return judged
+}
+
+function isRejection(error: unknown): error is RejectedError {
+  return rejectReason(error) !== undefined
+}
+
+/** The reason of an error made by `reject()`, also by another copy of the package. */
+export function rejectReason(error: unknown): string | undefined {
+  if (error instanceof RejectedError) return error.reason
+  try {
+    const { code, reason } = error as { code?: unknown; reason?: unknown }
+    return code === 'REJECTED' && typeof reason === 'string' ? reason.slice(0, 32) : undefined
+  } catch {
+    return undefined // undefined, null, or a getter that throws
+  }
+}
+
+function elapsed(task: Task): number {
+  return performance.now() - task.clock
+}
+
+export interface ErrorInfo {
+  /** Class name or code, never the message. */
+  readonly type: string
+  readonly message: string
+  readonly stack: string | undefined
+  readonly code: string | undefined
+  /** Whether message or stack was cut. */
+  readonly truncated: boolean
+}
+
+const MAX_MESSAGE = 4_096
+const MAX_STACK = 16_384
+
+/** Describes anything that can be thrown (undefined, proxies, throwing getters, 5 MB messages), safely and cut. */
+export function describeError(error: unknown): ErrorInfo {
+  const isObject = (typeof error === 'object' && error !== null) || typeof error === 'function'
+  const message = isObject ? text(error, 'message') : show(error)
+  const stack = isObject ? text(error, 'stack') : undefined
+  const code = isObject ? text(error, 'code') : undefined
+  return {
+    type: errorType(error),
+    message: cut(message ?? '', MAX_MESSAGE),
+    stack: stack === undefined ? undefined : cut(stack, MAX_STACK),
+    code: code === undefined ? undefined : cut(code, 64),
+    truncated: (message?.length ?? 0) > MAX_MESSAGE || (stack?.length ?? 0) > MAX_STACK,
+  }
+}
+
+// A class name or an errno-like code; anything else could be a message in disguise and explode the label.
+const TYPE = /^[A-Za-z_$][\w$.]{0,63}$/
+
+/** `error.type`: the class name, or the code where the class says nothing (`Error` with `ECONNREFUSED`). */
+export function errorType(error: unknown): string {
+  if (error === null || (typeof error !== 'object' && typeof error !== 'function')) {
+    return error === null ? 'null' : typeof error
+  }
+  const reason = rejectReason(error)
+  if (reason !== undefined) return 'Rejected'
+  const name = text(error, 'name') ?? 'Error'
+  const code = name === 'Error' ? text(error, 'code') : undefined
+  if (code !== undefined && TYPE.test(code)) return code
+  return TYPE.test(name) ? name : 'Error'
+}
+
+function text(error: object, key: 'message' | 'stack' | 'code' | 'name'): string | undefined {
+  try {
+    const value = (error as Record<string, unknown>)[key]
+    return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function show(value: unknown): string {
+  return typeof value === 'symbol' ? value.toString() : String(value)
+}
+
+function cut(value: string, limit: number): string {
+  return value.length > limit ? value.slice(0, limit) : value
+}

@@ -1,0 +1,92 @@
+// The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
+import { type Context, context } from '@opentelemetry/api'
+import { fault } from './faults.ts'
+import { injectCarrier } from './propagation.ts'
+import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
+
+/**
+ * Runs `send` exactly once, synchronously, inside the onion, and gives back what it gives, or throws what it throws.
+ *
+ * Law 2 for producers: the call's promise is the broker client's own. A middleware that throws, delays or never calls
+ * `next()` changes nothing for the caller; it is counted.
+ *
+ * @param send gets what the message should carry; it must be called in the same tick, as `channel.publish` is
+ */
+export function produce<T>(
+  system: string,
+  middleware: Middleware,
+  fields: TaskFields,
+  send: (carrier: Record<string, string>, task: Task) => T,
+): T {
+  const task = createTask('send', fields, { system })
+  let sent: { value: T } | { error: unknown } | undefined
+  const once = (): { value: T } | { error: unknown } => {
+    if (sent !== undefined) return sent
+    try {
+      sent = { value: send(injectCarrier(), task) }
+    } catch (error) {
+      sent = { error }
+    }
+    return sent
+  }
+  const run = async (): Promise<unknown> => {
+    const outcome = once()
+    if ('error' in outcome) throw outcome.error
+    return await outcome.value
+  }
+  try {
+    // The caller sees the send's own error below; here it has already been recorded by the middleware.
+    middleware(task, run).catch((error: unknown) => {
+      if (sent === undefined || !('error' in sent) || sent.error !== error) ownFault(sent, error)
+    })
+  } catch (error) {
+    fault('send', 'middleware', error)
+  }
+  const outcome = once()
+  if ('error' in outcome) throw outcome.error
+  return outcome.value
+}
+
+// A rejection may be the broker's own, seen through the middleware: that one belongs to the caller, not to the sink.
+function ownFault(sent: unknown, error: unknown): void {
+  const value = (sent as { value?: unknown } | undefined)?.value
+  Promise.resolve(value).then(
+    () => fault('send', 'middleware', error),
+    (own: unknown) => {
+      if (own !== error) fault('send', 'middleware', error)
+    },
+  )
+}
+
+/** A send that is told of its start and its end, for broker clients that call back instead of being called. */
+export interface OpenSend {
+  readonly carrier: Record<string, string>
+  /** The context with the send's span active. */
+  readonly context: Context
+  readonly end: (error?: { readonly error: unknown }) => void
+}
+
+/** Opens a send: the onion stands around the time until `end()`. Never throws. */
+export function openSend(system: string, middleware: Middleware, fields: TaskFields): OpenSend {
+  let settle: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  const done = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  done.catch(() => {})
+  let active = context.active()
+  let carrier: Record<string, string> = {}
+  try {
+    produce(system, middleware, fields, (injected) => {
+      carrier = injected
+      active = context.active()
+      return done
+    })
+  } catch (error) {
+    fault('send', 'open', error)
+  }
+  return {
+    carrier,
+    context: active,
+    end: (failure) => (failure === undefined ? settle?.resolve() : settle?.reject(failure.error)),
+  }
+}

@@ -1,0 +1,26 @@
+// What every copy of the package in one process shares: the current scope, the faults, the correlation keys.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Correlation, Task } from './task.ts'
+
+/** What is in force around running code: the task, and the keys bound since. */
+export interface Scope {
+  readonly task: Task | undefined
+  /** Log fields and correlation values bound by `bind()`. */
+  readonly bound: Correlation
+}
+
+interface Shared {
+  readonly scope: AsyncLocalStorage<Scope | undefined>
+  /** Count per `part reason`, bounded by the sink. */
+  readonly faults: Map<string, number>
+  /** Keys that some telemetry of this process allows to travel; the standalone `inject()` reads it. */
+  readonly correlation: Set<string>
+}
+
+// A hot reload, or two versions installed side by side, must still see one current task.
+const KEY = Symbol.for('taskspan.shared.1')
+const home = globalThis as { [KEY]?: Shared }
+
+home[KEY] ??= { scope: new AsyncLocalStorage(), faults: new Map(), correlation: new Set() }
+
+export const shared: Shared = home[KEY]

@@ -1,0 +1,195 @@
+// The central types: what runs (Task), what stands around it (Middleware), what turns a message into it (Adapter).
+import type { Attributes, Link } from '@opentelemetry/api'
+import type { Ending, Outcome } from './outcome.ts'
+import { shared } from './shared.ts'
+
+// Terminology, the same in code, names and docs:
+//   message     what a broker delivers: a BullMQ job, an AMQP delivery
+//   task        one attempt at handling a message; also a pipeline step, a pipeline run, a send
+//   handler     the user's function (BullMQ says processor)
+//   middleware  (task, next) => Promise: stands around the handler, in an onion
+//   adapter     reads one broker's message into a task, and settles it afterwards
+//   carrier     the string map in which trace context travels with a message
+//   settle      tell the broker how it ended: ack, nack, or (BullMQ) return and throw
+//   outcome     one word for how it ended, the same in span, metric and log
+//   attempt     1-based: 1 is the first run
+
+/** Trace context as it travels with a message: W3C `traceparent`, `tracestate`, `baggage`, or what your propagator writes. */
+export type Carrier = Record<string, unknown>
+
+/** Values that join telemetry to a request: `{ request_id: 'r-1' }`. */
+export type Correlation = Readonly<Record<string, string>>
+
+export type TaskKind = 'task' | 'step' | 'pipeline' | 'send'
+export type TaskType = 'cron' | 'on_demand'
+
+export interface Schedule {
+  /** The scheduler's id: BullMQ's scheduler, the cron tick's name, a producer's `schedule_id`. */
+  readonly id: string
+  /** When this run was due, in ms since the epoch. */
+  readonly time?: number | undefined
+  /** How late it started, in ms. */
+  readonly driftMs?: number | undefined
+  /** Time between two runs, in ms, where it is constant. */
+  readonly intervalMs?: number | undefined
+  /** When the next run is due, in ms since the epoch. */
+  readonly nextTime?: number | undefined
+}
+
+/** What an adapter reads out of a message. Everything but `name` and `queue` may be unknown. */
+export interface TaskFields {
+  /** As written by the producer; cut at 128 characters. */
+  readonly name: string
+  /** Queue, topic or schedule group; for a step or a pipeline: the pipeline. */
+  readonly queue: string
+  readonly id?: string | undefined
+  /** Default `on_demand`. */
+  readonly type?: TaskType | undefined
+  /** 1-based; default 1. */
+  readonly attempt?: number | undefined
+  readonly maxAttempts?: number | undefined
+  readonly priority?: number | undefined
+  /** How long it waited for its first start, in ms, without deliberate delay. */
+  readonly waitMs?: number | undefined
+  /** How old the message's trace is, in ms, without deliberate delay; unknown age joins the trace. */
+  readonly ageMs?: number | undefined
+  readonly schedule?: Schedule | undefined
+  readonly carrier?: Carrier | undefined
+  readonly links?: readonly Link[] | undefined
+  /** Attempts that ended without a word (worker killed, lock lost) and that this run is the first to see. */
+  readonly lost?: number | undefined
+  /** Span attributes under their full names: `messaging.message.id`, … */
+  readonly attributes?: Attributes | undefined
+  /** Span attributes that take the configured prefix: `{ 'pipeline.name': … }` becomes `taskiq.pipeline.name`. */
+  readonly details?: Attributes | undefined
+}
+
+/** One thing that runs. Middleware may read all of it. */
+export interface Task extends TaskFields {
+  readonly kind: TaskKind
+  /** `messaging.system`: `bullmq`, `rabbitmq`; undefined when no message is involved. */
+  readonly system: string | undefined
+  readonly type: TaskType
+  readonly attempt: number
+  /** The broker's own message (a BullMQ job, an AMQP delivery, a step's context). */
+  readonly message: unknown
+  readonly signal: AbortSignal | undefined
+  /** Date.now() at the start. */
+  readonly startedAt: number
+  /** performance.now() at the start, in ms. */
+  readonly clock: number
+  /** Set by the first middleware that reads it; see `correlationOf`. */
+  correlation: Correlation | undefined
+  /** How it ended; set by the first middleware that asks, the same for all. */
+  ending: Ending | undefined
+  /** Details known only at the end: written by whoever runs the task, read by tracing; prefixed like `details`. */
+  endDetails: Attributes | undefined
+  /** The adapter's word on a throw: control flow, another attempt, or the end. */
+  readonly judge: ((error: unknown) => Outcome) | undefined
+}
+
+export type Next = () => Promise<unknown>
+
+/**
+ * Stands around a task. Call `next()` at most once, and await or return it.
+ *
+ * @example
+ * const timing: Middleware = async (task, next) => {
+ *   const result = await next()
+ *   console.log(task.name, performance.now() - task.clock)
+ *   return result
+ * }
+ */
+export interface Middleware {
+  // biome-ignore lint/style/useShorthandFunctionType: the optional member below makes it an interface
+  (task: Task, next: Next): Promise<unknown>
+  /** Told of what no run can see: a lost attempt, a failure without a run, a broker's event. Must not throw. */
+  readonly notice?: ((event: TaskEvent) => void) | undefined
+}
+
+/** What happens outside any run of a handler. */
+export type TaskEvent =
+  /** An attempt ended without a word; `final` when the broker gave the task up with it. */
+  | { readonly kind: 'lost'; readonly task: Task; readonly error?: unknown; readonly final: boolean }
+  /** The broker failed the task without running its handler. */
+  | { readonly kind: 'failed'; readonly task: Task; readonly error: unknown }
+  /** Another attempt was predicted, but the broker gave the task up: counted as the final failure only now. */
+  | { readonly kind: 'gave_up'; readonly task: Task; readonly error: unknown }
+  /** Runs of a schedule that did not start, or that started while another still ran. */
+  | {
+      readonly kind: 'schedule'
+      readonly event: 'missed' | 'overlapped'
+      readonly schedule: string
+      readonly count: number
+    }
+  /** Something about the broker: `consumer_cancelled`, `lock_lost`, `error`, … a fixed word. */
+  | {
+      readonly kind: 'broker'
+      readonly system: string
+      readonly queue: string
+      readonly event: string
+      readonly error?: unknown
+    }
+
+/**
+ * Turns one broker's messages into tasks: four fields, and only the first two are required.
+ *
+ * @example
+ * const memory: Adapter<MyMessage> = {
+ *   system: 'memory',
+ *   read: (message) => ({ name: message.type, queue: 'orders', id: message.id, carrier: message.headers }),
+ *   judge: () => 'failure',
+ *   settle: (message, ending) => (ending.threw ? message.nack() : message.ack()),
+ * }
+ */
+export interface Adapter<Message> {
+  /** Semantic conventions' `messaging.system`. */
+  readonly system: string
+  /** Reads a message. Should not throw; if it does, the fault is counted and the task runs under its queue's name. */
+  readonly read: (message: Message) => TaskFields
+  /** After a throw: `retry`, `deferred` (control flow) or `failure`. Default: `failure`. */
+  readonly judge?: ((error: unknown, message: Message, task: Task) => Outcome) | undefined
+  /**
+   * Called once, after the whole onion has returned. With it the consumer's promise resolves whatever the handler did;
+   * without it the result is returned and the handler's own error is rethrown (as BullMQ wants).
+   */
+  readonly settle?: ((message: Message, ending: Ending, task: Task) => void | Promise<void>) | undefined
+}
+
+/** The task, step or pipeline that is running here; undefined outside any. Works without any SDK. */
+export function currentTask(): Task | undefined {
+  return shared.scope.getStore()?.task
+}
+
+export const MAX_NAME = 128
+
+/** A task from what is known of it; the defaults stand here and nowhere else. */
+export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Task> = {}): Task {
+  return {
+    kind,
+    system: rest.system,
+    name: fields.name.length > MAX_NAME ? fields.name.slice(0, MAX_NAME) : fields.name,
+    queue: fields.queue,
+    id: fields.id,
+    type: fields.type ?? 'on_demand',
+    attempt: fields.attempt ?? 1,
+    maxAttempts: fields.maxAttempts,
+    priority: fields.priority,
+    waitMs: fields.waitMs,
+    ageMs: fields.ageMs,
+    schedule: fields.schedule,
+    carrier: fields.carrier,
+    links: fields.links,
+    lost: fields.lost,
+    attributes: fields.attributes,
+    details: fields.details,
+    message: rest.message,
+    signal: rest.signal,
+    startedAt: Date.now(),
+    clock: performance.now(),
+    correlation: rest.correlation,
+    ending: undefined,
+    endDetails: undefined,
+    judge: rest.judge,
+  }
+}

@@ -1,0 +1,68 @@
+// Work that leaves a task: headers for outgoing HTTP, and work that outlives its handler.
+import { context, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { guard } from '../kernel/faults.ts'
+import { SPAN } from '../kernel/names.ts'
+import { describeError } from '../kernel/outcome.ts'
+import { injectCarrier, runInSpan } from '../kernel/propagation.ts'
+import { shared } from '../kernel/shared.ts'
+import { currentTracer } from '../kernel/tracer.ts'
+
+/**
+ * Headers for an outgoing HTTP request that continue this trace; only where no HTTP instrumentation does it already.
+ *
+ * @param headers your own headers; copied, never written to
+ * @returns your headers and `traceparent`, `tracestate`, and of `baggage` the allowed correlation keys
+ * @see https://www.w3.org/TR/trace-context/
+ * @example
+ * await fetch(url, { headers: injectHeaders({ accept: 'application/json' }) })
+ */
+export function injectHeaders(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { ...headers, ...injectCarrier() }
+}
+
+/**
+ * Runs work that outlives its handler: a trace of its own, linked to the task, so that its spans do not hang below a
+ * span that has long ended. Correlation values stay bound; `currentTask()` is undefined inside.
+ *
+ * @returns what `fn` returns; its errors are yours to handle, as without us
+ * @example
+ * void detach(async () => { await warmCache(project) }).catch(report)
+ */
+export function detach<T>(fn: () => T): T {
+  const scope = shared.scope.getStore()
+  const name = scope?.task?.name ?? 'work'
+  const span = guard('tracing', 'detach', () => {
+    const active = trace.getSpanContext(context.active())
+    const links: Link[] = active === undefined ? [] : [{ context: active }]
+    return currentTracer().startSpan(SPAN.detached(name), { kind: SpanKind.INTERNAL, links }, ROOT_CONTEXT)
+  })
+  const run = (): { value: T } | { error: unknown } => {
+    try {
+      const bound = { ...scope?.task?.correlation, ...scope?.bound }
+      return { value: shared.scope.run({ task: undefined, bound }, fn) }
+    } catch (error) {
+      return { error }
+    }
+  }
+  const ran = span === undefined ? run() : runInSpan(span, ROOT_CONTEXT, run)
+  const end = (failure?: { error: unknown }): void => {
+    guard('tracing', 'end', () => {
+      if (failure !== undefined)
+        span?.setStatus({ code: SpanStatusCode.ERROR, message: describeError(failure.error).message })
+      span?.end()
+    })
+  }
+  if ('error' in ran) {
+    end(ran)
+    throw ran.error
+  }
+  if (ran.value instanceof Promise) {
+    ran.value.then(
+      () => end(),
+      (error: unknown) => end({ error }),
+    )
+  } else {
+    end()
+  }
+  return ran.value
+}

@@ -1,0 +1,166 @@
+// One span per task, step, pipeline and send: opened at the right parent, active around the handler, ended once.
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+} from '@opentelemetry/api'
+import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
+import { fault, guard } from '../kernel/faults.ts'
+import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
+import { failed, succeeded } from '../kernel/outcome.ts'
+import { allowCorrelation, type CorrelationOptions, correlationOf, extract, runInSpan } from '../kernel/propagation.ts'
+import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { currentTracer } from '../kernel/tracer.ts'
+import { endAttributes, endSpan, lostSpan, startAttributes } from './span-content.ts'
+
+/** How a task's span relates to the span that its message carried. */
+export type ParentMode = 'child' | 'link' | 'root'
+
+export interface TracingOptions extends CorrelationOptions {
+  /** Prefix of span and attribute names. Default `taskiq`. */
+  readonly prefix?: string | undefined
+  /**
+   * `child` continues the sender's trace (default); `link` starts a trace of its own, linked to the sender; `root`
+   * starts one without a link. Runs of a schedule are linked unless a function says otherwise: a scheduler's tasks would
+   * else pile up in one endless trace.
+   */
+  readonly parent?: ParentMode | ((task: Task) => ParentMode) | undefined
+  /** A message older than this, in ms and without deliberate delay, is linked instead of joined. Default: no limit. */
+  readonly maxTraceAgeMs?: number | undefined
+  /** More attributes for the span, at its start. At most 64, strings cut at 4,096 characters. A throw is counted. */
+  readonly attributes?: ((task: Task) => Attributes | undefined) | undefined
+}
+
+/**
+ * Middleware that gives each task a span, with the contract's names, kinds, attributes, status and links.
+ *
+ * Without a registered OpenTelemetry SDK it costs next to nothing and records nothing.
+ *
+ * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+ * @see https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+ * @example
+ * const instrument = bullmq(tracing({ parent: 'link', correlation: ['request_id'] }))
+ */
+export function tracing(options: TracingOptions = {}): Middleware {
+  checkOptions('tracing', options, TRACING_OPTIONS)
+  allowCorrelation(options)
+  const names = spanNames(options.prefix ?? DEFAULT_PREFIX)
+
+  async function tracing(task: Task, next: () => Promise<unknown>): Promise<unknown> {
+    const opened = guard('tracing', 'start', () => open(task, names, options))
+    if (opened === undefined) return next()
+    const { span, parent } = opened
+    try {
+      const result = await runInSpan(span, parent, next)
+      endSpan(span, task, succeeded(task), names)
+      return result
+    } catch (error) {
+      endSpan(span, task, failed(task, error), names)
+      throw error
+    }
+  }
+
+  function notice(event: TaskEvent): void {
+    if (event.kind !== 'lost' && event.kind !== 'failed') return
+    const { span } = open({ ...event.task, lost: undefined }, names, options)
+    if (event.kind === 'lost') lostSpan(span, names)
+    else endSpan(span, event.task, failed(event.task, event.error), names)
+  }
+
+  return Object.assign(tracing, { notice })
+}
+
+/** The options that `tracing()` takes, for those that pass them on. */
+export const TRACING_OPTIONS = {
+  prefix: (value: unknown) =>
+    typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}',
+  parent: (value: unknown) =>
+    typeof value === 'function' || ['child', 'link', 'root'].includes(value as string)
+      ? undefined
+      : "must be 'child', 'link', 'root' or a function",
+  maxTraceAgeMs: atLeast(0),
+  attributes: 'function',
+  correlation: strings,
+  correlate: 'function',
+} as const
+
+interface Opened {
+  readonly span: Span
+  readonly parent: Context
+}
+
+function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
+  const tracer = currentTracer()
+  if (task.kind !== 'task') {
+    const parent = context.active()
+    correlationOf(task, options, () => parent)
+    const attributes = startAttributes(task, names, options.attributes)
+    const links = task.links as Link[] | undefined
+    const span = tracer.startSpan(
+      nameOf(task, names),
+      { kind: kindOf(task), attributes, ...(links && { links }) },
+      parent,
+    )
+    return { span, parent }
+  }
+
+  const carried = extract(task.carrier)
+  correlationOf(task, options, () => carried)
+  const sender = carried === ROOT_CONTEXT ? undefined : trace.getSpanContext(carried)
+  const mode = sender === undefined ? 'root' : modeOf(task, options)
+  const parent = mode === 'child' ? carried : ROOT_CONTEXT
+  const links: Link[] = task.links === undefined ? [] : [...task.links]
+  if (mode === 'link' && sender !== undefined) links.push({ context: sender })
+
+  const name = nameOf(task, names)
+  const kind = kindOf(task)
+  const lost: Span[] = []
+  for (let n = 0; n < Math.min(task.lost ?? 0, MAX_LOST_SPANS); n++) {
+    lost.push(
+      tracer.startSpan(name, { kind, attributes: { ...endAttributes('lost', names) }, links: [...links] }, parent),
+    )
+  }
+  for (const span of lost) links.push({ context: span.spanContext() })
+  const span = tracer.startSpan(
+    name,
+    { kind, attributes: startAttributes(task, names, options.attributes), links },
+    parent,
+  )
+  for (const gone of lost) {
+    gone.addLink({ context: span.spanContext() })
+    lostSpan(gone, names)
+  }
+  return { span, parent }
+}
+
+const MAX_LOST_SPANS = 5
+
+function modeOf(task: Task, { parent = 'child', maxTraceAgeMs }: TracingOptions): ParentMode {
+  if (typeof parent === 'function') {
+    const chosen = guard('tracing', 'parent', () => parent(task))
+    if (chosen === 'child' || chosen === 'link' || chosen === 'root') return chosen
+    fault('tracing', 'parent')
+    return task.type === 'cron' ? 'link' : 'child'
+  }
+  if (parent !== 'child') return parent
+  if (task.type === 'cron') return 'link'
+  return maxTraceAgeMs !== undefined && task.ageMs !== undefined && task.ageMs > maxTraceAgeMs ? 'link' : 'child'
+}
+
+function nameOf(task: Task, names: SpanNames): string {
+  if (task.kind === 'task') return names.task(task.name)
+  if (task.kind === 'send') return SPAN.send(task.queue)
+  return task.kind === 'step' ? SPAN.step(task.name) : SPAN.pipeline(task.name)
+}
+
+function kindOf(task: Task): SpanKind {
+  if (task.kind === 'send') return SpanKind.PRODUCER
+  return task.kind === 'task' && task.system !== undefined ? SpanKind.CONSUMER : SpanKind.INTERNAL
+}
+
+export { detach, injectHeaders } from './outgoing.ts'

@@ -15,7 +15,12 @@ const CONNECTION_START = '\x01\x00\x00'
 
 const requirement: Requirement = { find: findServer, debianPackage: 'rabbitmq-server', variable: 'AMQP_URL' }
 
-export async function startRabbitMq(): Promise<Broker> {
+export interface RabbitMq extends Broker {
+  /** The management HTTP API, credentials included. */
+  readonly managementUrl: string
+}
+
+export async function startRabbitMq(): Promise<RabbitMq> {
   const server = await program(requirement)
   const amqp = await freePort(MANAGEMENT_PORT_DISTANCE, 1, 2)
   const ports = { amqp, management: amqp + MANAGEMENT_PORT_DISTANCE, distribution: amqp + 1, mapper: amqp + 2 }
@@ -42,7 +47,7 @@ export async function startRabbitMq(): Promise<Broker> {
     RABBITMQ_ENABLED_PLUGINS_FILE: files.plugins,
     RUNNING_UNDER_SYSTEMD: 'true', // makes the start script become the server instead of a parent that waits for it
   }
-  return startBroker({
+  const broker = await startBroker({
     name: 'RabbitMQ',
     url,
     // Started by us, the port mapper stays in our process group; started by RabbitMQ, it would stay behind as a daemon.
@@ -52,6 +57,7 @@ export async function startRabbitMq(): Promise<Broker> {
       (await answers(ports.amqp, AMQP_GREETING, CONNECTION_START)) && (await nodeNameAt(managementUrl)) === node,
     readyWithinMs: 120_000,
   })
+  return Object.assign(broker, { managementUrl })
 }
 
 function writeSettings(directory: string, ports: { amqp: number; management: number }) {

@@ -3,17 +3,20 @@
 /** The API's usual port is the AMQP port and this: 5672 and 15672. Ours keep to it, so one rule finds both. */
 export const MANAGEMENT_PORT_DISTANCE = 10_000
 
-/** Where the management API of a broker is; AMQP_MANAGEMENT_URL says so where it is not in the usual place. */
-export function managementUrlOf(amqpUrl: string): string {
+/** Where a broker's management API usually is, or `address` with the broker's user where it names none. */
+export function managementUrlOf(amqpUrl: string, address?: string): string {
   const url = new URL(amqpUrl)
   const secure = url.protocol === 'amqps:'
   const port = Number(url.port || (secure ? 5671 : 5672)) + MANAGEMENT_PORT_DISTANCE
-  return `http${secure ? 's' : ''}://${url.username || 'guest'}:${url.password || 'guest'}@${url.hostname}:${port}`
+  const management = new URL(address ?? `http${secure ? 's' : ''}://${url.hostname}:${port}`)
+  management.username ||= url.username || 'guest'
+  management.password ||= url.password || 'guest'
+  return management.href
 }
 
 /** Makes a vhost in which the URL's user may do everything; gives the AMQP URL of it. */
 export async function createVhost(amqpUrl: string, managementUrl: string, name: string): Promise<string> {
-  const user = new URL(managementUrl).username
+  const user = new URL(amqpUrl).username || 'guest'
   const vhost = encodeURIComponent(name)
   await request(managementUrl, 'PUT', `/api/vhosts/${vhost}`, {})
   const everything = { configure: '.*', write: '.*', read: '.*' }

@@ -1,5 +1,6 @@
 // What every copy of the package in one process shares: the current scope, the faults, the correlation keys.
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Identity } from './identity.ts'
 import type { Correlation, Task } from './task.ts'
 
 /** What is in force around running code: the task, and the keys bound since. */
@@ -15,6 +16,8 @@ interface Shared {
   readonly faults: Map<string, number>
   /** Keys that some telemetry of this process allows to travel; the standalone `inject()` reads it. */
   readonly correlation: Set<string>
+  /** Who this process is, once `start()` has said so. */
+  identity?: Identity | undefined
 }
 
 // A hot reload, or two versions installed side by side, must still see one current task.

@@ -74,6 +74,8 @@ export interface Task extends TaskFields {
   /** The broker's own message (a BullMQ job, an AMQP delivery, a step's context). */
   readonly message: unknown
   readonly signal: AbortSignal | undefined
+  /** What a step, a pipeline or a send runs inside of; undefined for a task, which starts from the root. */
+  readonly parent: Task | undefined
   /** Date.now() at the start. */
   readonly startedAt: number
   /** performance.now() at the start, in ms. */
@@ -101,7 +103,6 @@ export type Next = () => Promise<unknown>
  * }
  */
 export interface Middleware {
-  // biome-ignore lint/style/useShorthandFunctionType: the optional member below makes it an interface
   (task: Task, next: Next): Promise<unknown>
   /** Told of what no run can see: a lost attempt, a failure without a run, a broker's event. Must not throw. */
   readonly notice?: ((event: TaskEvent) => void) | undefined
@@ -185,6 +186,7 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     details: fields.details,
     message: rest.message,
     signal: rest.signal,
+    parent: kind === 'task' ? undefined : currentTask(),
     startedAt: Date.now(),
     clock: performance.now(),
     correlation: rest.correlation,

@@ -1,0 +1,20 @@
+// The kernel's public face: a table of contents. Importing it loads no peer but @opentelemetry/api.
+export { compose, notify } from './kernel/compose.ts'
+export { type Consume, consumer } from './kernel/consumer.ts'
+export { type ErrorCode, RejectedError, type RejectReason, reject, TaskspanError } from './kernel/errors.ts'
+export type { Ending, Outcome } from './kernel/outcome.ts'
+export { produce } from './kernel/producer.ts'
+export {
+  type Adapter,
+  type Carrier,
+  type Correlation,
+  currentTask,
+  type Middleware,
+  type Next,
+  type Schedule,
+  type Task,
+  type TaskEvent,
+  type TaskFields,
+  type TaskKind,
+  type TaskType,
+} from './kernel/task.ts'

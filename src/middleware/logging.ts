@@ -1,0 +1,163 @@
+// One line per task, step and pipeline that says how it ended, joined to its trace; never the payload.
+import { diag } from '@opentelemetry/api'
+import type { Logger } from 'pino'
+import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
+import { guard } from '../kernel/faults.ts'
+import { describeError, type Ending, failed, type Outcome, rejectReason, succeeded } from '../kernel/outcome.ts'
+import { allowCorrelation, type CorrelationOptions, correlationOf, extract } from '../kernel/propagation.ts'
+import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { type LogFields, taskFields } from './logging/fields.ts'
+import { isOurs, logger as makeLogger, setCurrentLogger, taskLogger } from './logging/logger.ts'
+import { maskUrls, redaction } from './logging/redact.ts'
+
+export { bind, log, logger, mixin, pinoOptions } from './logging/logger.ts'
+
+export interface LoggingOptions extends CorrelationOptions {
+  /** A pino logger of your own keeps its envelope and gets our fields. Default: `logger()`, JSON to stdout. */
+  readonly logger?: Logger | undefined
+  /** A task that ran longer than this, in ms, gets a `task.slow` line. Default 30,000. */
+  readonly slowAfterMs?: number | undefined
+  /** More keys whose values become `[REDACTED]`; compared without case, `_` and `-`. */
+  readonly redact?: readonly string[] | undefined
+}
+
+/**
+ * Middleware that writes `task.started` (debug) and one line with the outcome, duration and trace ids per task.
+ *
+ * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+ * @example
+ * const instrument = bullmq(logging({ logger: pino({ level: 'debug' }), redact: ['iban'] }))
+ */
+export function logging(options: LoggingOptions = {}): Middleware {
+  checkOptions('logging', options, LOGGING_OPTIONS)
+  allowCorrelation(options)
+  const parent = options.logger ?? makeLogger()
+  if (!isOurs(parent))
+    diag.info('taskspan: the given logger keeps its own envelope; our fields are added to its lines.')
+  const logger = taskLogger(parent, options.redact === undefined ? undefined : redaction(options.redact))
+  setCurrentLogger(logger)
+  const slowAfterMs = options.slowAfterMs ?? 30_000
+
+  async function logging(task: Task, next: () => Promise<unknown>): Promise<unknown> {
+    if (task.kind === 'send') return next()
+    guard('logging', 'start', () => {
+      correlationOf(task, options, () => extract(task.carrier))
+      if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
+    })
+    try {
+      const result = await next()
+      guard('logging', 'end', () => ended(logger, task, succeeded(task), slowAfterMs))
+      return result
+    } catch (error) {
+      guard('logging', 'end', () => ended(logger, task, failed(task, error), slowAfterMs))
+      throw error
+    }
+  }
+
+  const notice = (event: TaskEvent): void => noticed(logger, event, options)
+  return Object.assign(logging, { notice })
+}
+
+/** The options that `logging()` takes, for those that pass them on. */
+export const LOGGING_OPTIONS = {
+  logger: (value: unknown) =>
+    typeof (value as Logger | null)?.child === 'function' ? undefined : 'must be a pino logger',
+  slowAfterMs: atLeast(0),
+  redact: strings,
+  correlation: strings,
+  correlate: 'function',
+} as const
+
+type Level = 'debug' | 'info' | 'warn' | 'error'
+
+const VERBS: Readonly<Record<Outcome, readonly [Level, string]>> = {
+  success: ['info', 'succeeded'],
+  failure: ['error', 'failed'],
+  retry: ['warn', 'retrying'],
+  deferred: ['info', 'deferred'],
+  rejected: ['warn', 'rejected'],
+  cancelled: ['info', 'cancelled'],
+  lost: ['error', 'lost'],
+  timeout: ['error', 'timeout'],
+  skipped: ['info', 'skipped'],
+  restored: ['info', 'restored'],
+}
+
+function startFields(task: Task): LogFields {
+  const { maxAttempts, priority, waitMs, lost } = task
+  return {
+    ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
+    ...(priority !== undefined && { priority }),
+    ...(waitMs !== undefined && { wait_ms: waitMs }),
+    ...(lost && { recovered: true }),
+  }
+}
+
+function ended(logger: Logger, task: Task, ending: Ending, slowAfterMs: number): void {
+  const { outcome, durationMs } = ending
+  for (let n = Math.min(task.lost ?? 0, 5); n > 0; n--) write(logger, 'error', () => ({ ...LOST }), 'task.lost')
+  const [level, verb] = VERBS[outcome]
+  const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
+  write(logger, level, () => endFields(task, ending), message)
+  if (task.kind === 'task' && durationMs > slowAfterMs) {
+    write(logger, 'warn', () => ({ duration_ms: round(durationMs) }), 'task.slow')
+  }
+}
+
+const LOST = {
+  outcome: 'lost',
+  reason: 'The attempt before ended without a word; its real start is not known.',
+} as const
+
+function endFields(task: Task, { outcome, durationMs, threw, error }: Ending): LogFields {
+  const fields: LogFields = { ...startFields(task), outcome, duration_ms: round(durationMs) }
+  const reason = task.endDetails?.['step.skip_reason']
+  if (reason !== undefined) fields.reason = reason
+  if (!threw) return fields
+  if (task.kind === 'task') fields.will_retry = outcome === 'retry'
+  if (outcome === 'rejected') fields.reason = rejectReason(error)
+  else fields.error = errorFields(error)
+  return fields
+}
+
+function errorFields(error: unknown): LogFields {
+  const { type, message, stack, code } = describeError(error)
+  return {
+    type,
+    message: maskUrls(message),
+    ...(stack !== undefined && { stack: maskUrls(stack) }),
+    ...(code !== undefined && { code }),
+  }
+}
+
+function noticed(logger: Logger, event: TaskEvent, options: LoggingOptions): void {
+  switch (event.kind) {
+    case 'lost':
+    case 'failed':
+    case 'gave_up': {
+      const { task } = event
+      correlationOf(task, options, () => extract(task.carrier))
+      const fields = { ...taskFields(task), ...startFields(task), outcome: event.kind === 'lost' ? 'lost' : 'failure' }
+      const error = event.error === undefined ? {} : { error: errorFields(event.error) }
+      const message = event.kind === 'lost' ? 'task.lost' : 'task.failed'
+      return write(logger, 'error', () => ({ ...fields, will_retry: false, ...error }), message)
+    }
+    case 'schedule':
+      return write(logger, 'warn', () => ({ schedule_id: event.schedule, count: event.count }), `cron.${event.event}`)
+    case 'broker': {
+      const error = event.error === undefined ? {} : { error: errorFields(event.error) }
+      const fields = { queue: event.queue, event: event.event, ...error }
+      return write(logger, 'warn', () => fields, `broker.${event.event}`)
+    }
+  }
+}
+
+function write(logger: Logger, level: Level, fields: () => LogFields, message: string): void {
+  guard('logging', 'write', () => {
+    if (logger.isLevelEnabled(level)) logger[level](fields(), message)
+  })
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100
+}

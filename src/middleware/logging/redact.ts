@@ -1,0 +1,68 @@
+// Keeps credentials out of log lines: by key, to a fixed depth, without touching the caller's objects.
+
+const SECRET_KEYS = [
+  'password',
+  'passwd',
+  'secret',
+  'token',
+  'accesstoken',
+  'refreshtoken',
+  'authtoken',
+  'authorization',
+  'cookie',
+  'setcookie',
+  'apikey',
+  'privatekey',
+  'creditcard',
+  'cardnumber',
+  'cvv',
+  'ssn',
+]
+const REDACTED = '[REDACTED]'
+const MAX_DEPTH = 6
+
+export type Redact = (fields: Record<string, unknown>) => Record<string, unknown>
+
+/** A redaction for the default keys and `more`; compares keys without case, `_` and `-`, and only whole keys. */
+export function redaction(more: readonly string[] = []): Redact {
+  const secret = new Set([...SECRET_KEYS, ...more.map(plain)])
+  // Keys repeat from line to line; the set of them is small, and capped for the case that it is not.
+  const known = new Map<string, boolean>()
+  const isSecret = (key: string): boolean => {
+    let verdict = known.get(key)
+    if (verdict === undefined) {
+      verdict = secret.has(plain(key))
+      if (known.size < 1_000) known.set(key, verdict)
+    }
+    return verdict
+  }
+
+  // Copies only what it changes: most lines hold nothing secret.
+  const walk = (value: unknown, depth: number): unknown => {
+    if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return value
+    if (Array.isArray(value)) return changed(value, [...value.entries()], depth)
+    const prototype = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) return value
+    return changed(value, Object.entries(value), depth)
+  }
+  const changed = (value: object, entries: [string | number, unknown][], depth: number): object => {
+    let copy: Record<string | number, unknown> | undefined
+    for (const [key, item] of entries) {
+      const next = typeof key === 'string' && isSecret(key) ? REDACTED : walk(item, depth + 1)
+      if (next === item) continue
+      copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>
+      copy[key] = next
+    }
+    return copy ?? value
+  }
+  return (fields) => walk(fields, 1) as Record<string, unknown>
+}
+
+function plain(key: string): string {
+  return key.toLowerCase().replace(/[_-]/g, '')
+}
+
+/** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */
+export function maskUrls(text: string): string {
+  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]*(?:@[^\s/?#@]*)*@/gi, '$1***@') : text
+}

@@ -1,0 +1,140 @@
+// Counts and times every task, step, pipeline and send into a prom-client registry.
+import { register as defaultRegistry, type Registry } from 'prom-client'
+import { checkOptions } from '../kernel/errors.ts'
+import { guard } from '../kernel/faults.ts'
+import { type Ending, errorType, failed, rejectReason, succeeded } from '../kernel/outcome.ts'
+import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { exemplar } from './metrics/exemplar.ts'
+import { buckets, type Instruments, instruments, labelFunctions } from './metrics/registry.ts'
+
+export { type Rendered, render } from './metrics/render.ts'
+
+export interface MetricsOptions {
+  /** Prefix of metric names. Default `taskiq`. */
+  readonly prefix?: string | undefined
+  /** Where the metrics stand. Default: prom-client's own default registry. */
+  readonly registry?: Registry | undefined
+  /** Up to three labels of your own on the task metrics, 20 values each: `{ tier: (task) => … }`. Never an id. */
+  readonly labels?: Readonly<Record<string, (task: Task) => string | undefined>> | undefined
+  /** Upper bounds in seconds, ascending. Default: 5 ms to 4 h. */
+  readonly durationBuckets?: readonly number[] | undefined
+  /** Upper bounds in seconds, ascending. Default: 50 ms to 4 h. */
+  readonly waitBuckets?: readonly number[] | undefined
+}
+
+/** The metrics middleware, and what a server needs of it. */
+export interface Metrics extends Middleware {
+  readonly registry: Registry
+  /** The tasks running now, oldest first. */
+  readonly running: ReadonlySet<Task>
+}
+
+/**
+ * Middleware that counts and times tasks in prom-client's registry. Asked twice for one registry and prefix it gives the
+ * same instruments; the first options win.
+ *
+ * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`; `METRIC_NAME_TAKEN` when a foreign metric has the name
+ * @see https://prometheus.io/docs/practices/naming/
+ * @example
+ * const instrument = bullmq(metrics({ labels: { tier: (task) => tierOf(task.message) } }))
+ */
+export function metrics(options: MetricsOptions = {}): Metrics {
+  checkOptions('metrics', options, METRICS_OPTIONS)
+  const registry = options.registry ?? defaultRegistry
+  const all = instruments(registry, options)
+
+  async function metrics(task: Task, next: () => Promise<unknown>): Promise<unknown> {
+    guard('metrics', 'start', () => start(all, task))
+    try {
+      const result = await next()
+      guard('metrics', 'end', () => end(all, task, succeeded(task)))
+      return result
+    } catch (error) {
+      guard('metrics', 'end', () => end(all, task, failed(task, error)))
+      throw error
+    }
+  }
+
+  const notice = (event: TaskEvent): void => noticed(all, event)
+  return Object.assign(metrics, { notice, registry, running: all.running })
+}
+
+/** The options that `metrics()` takes, for those that pass them on. */
+export const METRICS_OPTIONS = {
+  prefix: (value: unknown) =>
+    typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}',
+  registry: (value: unknown) =>
+    typeof (value as Registry | null)?.registerMetric === 'function' ? undefined : 'must be a prom-client Registry',
+  labels: labelFunctions,
+  durationBuckets: buckets,
+  waitBuckets: buckets,
+} as const
+
+function start(all: Instruments, task: Task): void {
+  if (task.kind !== 'task') return
+  const series = all.ofTask(task)
+  all.running.add(task)
+  series.inProgress.add(1)
+  if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
+  if (task.schedule?.driftMs !== undefined) {
+    all.cronDrift.cell(task.schedule.id).observe(Math.max(0, task.schedule.driftMs) / 1000)
+  }
+  for (let n = task.lost ?? 0; n > 0; n--) countLost(all, task)
+}
+
+function end(all: Instruments, task: Task, ending: Ending): void {
+  if (task.kind === 'task') return endTask(all, task, ending)
+  const seconds = ending.durationMs / 1000
+  const result = ending.threw ? 'error' : 'ok'
+  if (task.kind === 'send') {
+    const count = task.attributes?.['messaging.batch.message_count']
+    if (!ending.threw) all.sent.cell(task.queue, task.name).add(typeof count === 'number' ? count : 1)
+  } else if (task.kind === 'step') {
+    all.steps.cell(task.queue, task.name, ending.outcome).add(1)
+    all.stepDuration.cell(task.queue, task.name, result).observe(seconds, exemplar(seconds))
+  } else {
+    all.pipelines.cell(task.queue, ending.outcome).add(1)
+    all.pipelineDuration.cell(task.queue, result).observe(seconds, exemplar(seconds))
+    const critical = task.endDetails?.['pipeline.critical_path_ms']
+    if (typeof critical === 'number') all.pipelineCriticalPath.cell(task.queue, result).observe(critical / 1000)
+  }
+}
+
+function endTask(all: Instruments, task: Task, ending: Ending): void {
+  const series = all.ofTask(task)
+  const seconds = ending.durationMs / 1000
+  const mark = exemplar(seconds)
+  if (all.running.delete(task)) series.inProgress.add(-1)
+  series.ended(ending.outcome).add(1)
+  series.duration(ending.threw ? 'error' : 'ok').observe(seconds, mark)
+  if (ending.outcome === 'failure') series.failed(errorType(ending.error), mark)
+  else if (ending.outcome === 'rejected') all.rejected.cell(task.queue, rejectReason(ending.error) ?? 'other').add(1)
+  if (task.schedule === undefined) return
+  const { id, intervalMs, nextTime } = task.schedule
+  if (!ending.threw) all.cronLastSuccess.cell(id).set(Date.now() / 1000)
+  if (intervalMs !== undefined) all.cronInterval.cell(id).set(intervalMs / 1000)
+  if (nextTime !== undefined) all.cronNextRun.cell(id).set(nextTime / 1000)
+}
+
+function countLost(all: Instruments, task: Task): void {
+  const series = all.ofTask(task)
+  series.ended('lost').add(1)
+  series.failed('Lost')
+  all.lost.cell(task.queue, task.name).add(1)
+}
+
+function noticed(all: Instruments, event: TaskEvent): void {
+  switch (event.kind) {
+    case 'lost':
+      return countLost(all, event.task)
+    case 'failed':
+      all.ofTask(event.task).ended('failure').add(1)
+      return all.ofTask(event.task).failed(errorType(event.error))
+    case 'gave_up':
+      return all.ofTask(event.task).failed(errorType(event.error))
+    case 'schedule':
+      return (event.event === 'missed' ? all.cronMissed : all.cronOverlaps).cell(event.schedule).add(event.count)
+    case 'broker':
+      return all.brokerEvents.cell(event.queue, event.event).add(1)
+  }
+}

@@ -1,0 +1,216 @@
+// Accumulators of our own behind prom-client's registry: ordinary metrics to a scrape, plain additions to a task.
+import type { Metric, Registry } from 'prom-client'
+import type { MetricName } from '../../kernel/names.ts'
+import type { LabelCaps } from './labels.ts'
+
+// prom-client hashes the labels on every call; a task here touches a cell that it found once. What prom-client's registry
+// asks of a metric is small: name, help, type, aggregator, get(), reset(). Everything below serves these.
+
+export interface Exemplar {
+  readonly labelSet: { readonly trace_id: string; readonly span_id: string }
+  readonly value: number
+  /** Unix seconds. */
+  readonly timestamp: number
+}
+
+interface Sample {
+  labels: Record<string, string | number>
+  sharedLabels?: Record<string, string>
+  value: number
+  metricName?: string
+  exemplar?: Exemplar | undefined
+}
+
+interface Snapshot {
+  name: string
+  help: string
+  type: string
+  aggregator: string
+  values: Sample[]
+}
+
+/** Series of one metric, by label values, capped. */
+abstract class Instrument<Cell extends { touched: boolean }> {
+  readonly help: string
+  readonly type: string
+  readonly labelNames: readonly string[]
+  readonly aggregator: string
+  protected readonly cells = new Map<string, { labels: Record<string, string>; cell: Cell }>()
+  /** Fills the cells just before a scrape. */
+  collect: (() => void) | undefined
+
+  constructor(
+    readonly fullName: string,
+    definition: MetricName,
+    private readonly registry: Registry,
+    private readonly caps: LabelCaps,
+    private readonly maxSeries: number,
+    extraLabels: readonly string[] = [],
+  ) {
+    this.help = definition.help
+    this.type = definition.type
+    this.labelNames = [...definition.labels, ...extraLabels]
+    this.aggregator = definition.type === 'gauge' ? 'max' : 'sum'
+    registry.registerMetric(this as unknown as Metric)
+  }
+
+  // prom-client's OpenMetrics scrape renames counters in place, for good; ours stay as they are, and get() below gives
+  // each format the name it wants.
+  get name(): string {
+    return this.fullName
+  }
+
+  set name(_: string) {}
+
+  /** The cell for these label values, in the order of `labelNames`; beyond the caps, a cell of `other`. */
+  cell(...values: string[]): Cell {
+    let key = values.join(SEPARATOR)
+    let found = this.cells.get(key)
+    if (found !== undefined) return found.cell
+    let capped = values.map((value, at) => this.caps.admit(this.labelNames[at] ?? '', value))
+    key = capped.join(SEPARATOR)
+    if (this.cells.size >= this.maxSeries && !this.cells.has(key)) {
+      this.caps.overflow('series')
+      capped = values.map(() => OTHER)
+      key = capped.join(SEPARATOR)
+    }
+    found = this.cells.get(key)
+    if (found === undefined) {
+      const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, capped[at] ?? '']))
+      found = { labels, cell: this.create() }
+      this.cells.set(key, found)
+    }
+    return found.cell
+  }
+
+  async get(): Promise<Snapshot> {
+    const snapshot = await this.getForPromString()
+    for (const sample of snapshot.values) {
+      if (sample.sharedLabels === undefined) continue
+      sample.labels = { ...sample.sharedLabels, ...sample.labels }
+      delete sample.sharedLabels
+    }
+    return snapshot
+  }
+
+  async getForPromString(): Promise<Snapshot> {
+    this.collect?.()
+    const values: Sample[] = []
+    for (const { labels, cell } of this.cells.values()) if (cell.touched) this.sample(labels, cell, values)
+    const stripped = this.type === 'counter' && isOpenMetrics(this.registry)
+    const name = stripped ? this.fullName.replace(/_total$/, '') : this.fullName
+    return { name, help: this.help, type: this.type, aggregator: this.aggregator, values }
+  }
+
+  /** As prom-client's: series vanish until they are touched again. Cells that tasks hold stay valid. */
+  reset(): void {
+    for (const { cell } of this.cells.values()) {
+      cell.touched = false
+      this.clear(cell)
+    }
+  }
+
+  protected abstract create(): Cell
+  protected abstract clear(cell: Cell): void
+  protected abstract sample(labels: Record<string, string>, cell: Cell, into: Sample[]): void
+}
+
+export class Value {
+  touched = false
+  value = 0
+  exemplar: Exemplar | undefined
+
+  add(amount: number): void {
+    this.touched = true
+    this.value += amount
+  }
+
+  set(value: number): void {
+    this.touched = true
+    this.value = value
+  }
+}
+
+/** A counter or a gauge. */
+export class Values extends Instrument<Value> {
+  protected create(): Value {
+    return new Value()
+  }
+
+  protected clear(cell: Value): void {
+    cell.value = 0
+    cell.exemplar = undefined
+  }
+
+  protected sample(labels: Record<string, string>, cell: Value, into: Sample[]): void {
+    into.push({ labels, value: cell.value, exemplar: cell.exemplar })
+  }
+}
+
+export class Distribution {
+  touched = false
+  sum = 0
+  count = 0
+  readonly counts: number[]
+  readonly exemplars: (Exemplar | undefined)[]
+
+  constructor(readonly bounds: readonly number[]) {
+    this.counts = new Array<number>(bounds.length + 1).fill(0)
+    this.exemplars = new Array<Exemplar | undefined>(bounds.length + 1).fill(undefined)
+  }
+
+  observe(value: number, exemplar?: Exemplar): void {
+    const { bounds } = this
+    let at = 0
+    while (at < bounds.length && value > (bounds[at] as number)) at++
+    this.touched = true
+    this.sum += value
+    this.count++
+    this.counts[at] = (this.counts[at] as number) + 1
+    if (exemplar !== undefined) this.exemplars[at] = exemplar
+  }
+}
+
+export class Histogram extends Instrument<Distribution> {
+  constructor(
+    name: string,
+    definition: MetricName,
+    registry: Registry,
+    caps: LabelCaps,
+    maxSeries: number,
+    readonly bounds: readonly number[],
+    extraLabels: readonly string[] = [],
+  ) {
+    super(name, definition, registry, caps, maxSeries, extraLabels)
+  }
+
+  protected create(): Distribution {
+    return new Distribution(this.bounds)
+  }
+
+  protected clear(cell: Distribution): void {
+    cell.sum = 0
+    cell.count = 0
+    cell.counts.fill(0)
+    cell.exemplars.fill(undefined)
+  }
+
+  protected sample(sharedLabels: Record<string, string>, cell: Distribution, into: Sample[]): void {
+    const metricName = `${this.fullName}_bucket`
+    let total = 0
+    for (let at = 0; at < cell.counts.length; at++) {
+      total += cell.counts[at] as number
+      const le = this.bounds[at] ?? '+Inf'
+      into.push({ labels: { le }, sharedLabels, value: total, metricName, exemplar: cell.exemplars[at] })
+    }
+    into.push({ labels: {}, sharedLabels, value: cell.sum, metricName: `${this.fullName}_sum` })
+    into.push({ labels: {}, sharedLabels, value: cell.count, metricName: `${this.fullName}_count` })
+  }
+}
+
+function isOpenMetrics(registry: Registry): boolean {
+  return (registry.contentType as string).startsWith('application/openmetrics-text')
+}
+
+export const OTHER = 'other'
+const SEPARATOR = '\u0000'

@@ -1,0 +1,186 @@
+// The instruments of one registry and prefix: made once, found again by a second instance or a hot reload.
+import type { Registry } from 'prom-client'
+import { TaskspanError } from '../../kernel/errors.ts'
+import { fault, faults, guard } from '../../kernel/faults.ts'
+import { identity, isIdentified } from '../../kernel/identity.ts'
+import { DEFAULT_PREFIX, METRIC, type MetricKey, type MetricName } from '../../kernel/names.ts'
+import type { Outcome } from '../../kernel/outcome.ts'
+import type { Task } from '../../kernel/task.ts'
+import type { MetricsOptions } from '../metrics.ts'
+import { type Distribution, type Exemplar, Histogram, type Value, Values } from './instruments.ts'
+import { LabelCaps, queueLabel } from './labels.ts'
+
+const DURATION = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400,
+]
+const WAIT = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
+const MAX_HISTOGRAM_SERIES = 1_000
+const MAX_SERIES = 5_000
+const MAX_USER_LABELS = 3
+const MAX_USER_VALUES = 20
+
+/** The cells that one kind of task touches, found by one look-up per task. */
+export interface TaskSeries {
+  readonly inProgress: Value
+  readonly wait: Distribution
+  ended(outcome: Outcome): Value
+  duration(result: 'ok' | 'error'): Distribution
+  failed(type: string, mark?: Exemplar): void
+}
+
+type CounterKey = { [K in MetricKey]: (typeof METRIC)[K]['type'] extends 'histogram' ? never : K }[MetricKey]
+type HistogramKey = Exclude<MetricKey, CounterKey>
+
+export type Instruments = Record<CounterKey, Values> &
+  Record<HistogramKey, Histogram> & {
+    readonly running: Set<Task>
+    readonly ofTask: (task: Task) => TaskSeries
+    /** What the options were; a second caller with others is told once. */
+    readonly signature: string
+  }
+
+// On the metric object itself, so that another copy of the package (a hot reload) finds the instruments again.
+const BRAND = Symbol.for('taskspan.instruments.1')
+
+export function instruments(registry: Registry, options: MetricsOptions): Instruments {
+  const prefix = options.prefix ?? DEFAULT_PREFIX
+  const signature = JSON.stringify([Object.keys(options.labels ?? {}), options.durationBuckets, options.waitBuckets])
+  const marker = registry.getSingleMetric(fullName(prefix, METRIC.tasks)) as { [BRAND]?: Instruments } | undefined
+  const known = marker?.[BRAND]
+  if (known !== undefined) {
+    if (known.signature !== signature) fault('metrics', 'options_differ')
+    return known
+  }
+  for (const metric of Object.values(METRIC)) {
+    const name = fullName(prefix, metric)
+    if (registry.getSingleMetric(name) === undefined) continue
+    throw new TaskspanError('METRIC_NAME_TAKEN', `metrics: '${name}' is already registered by something else.`)
+  }
+  const made = create(registry, prefix, options, signature)
+  Object.assign(made.tasks, { [BRAND]: made })
+  return made
+}
+
+function create(registry: Registry, prefix: string, options: MetricsOptions, signature: string): Instruments {
+  const own = Object.entries(options.labels ?? {})
+  const extra = own.map(([name]) => name)
+  const caps = new LabelCaps(Object.fromEntries(extra.map((name) => [name, MAX_USER_VALUES])))
+  const made: Record<string, Values | Histogram> = {}
+  for (const [key, metric] of Object.entries(METRIC) as [MetricKey, MetricName][]) {
+    const name = fullName(prefix, metric)
+    const labels = USER_LABELLED.has(key) ? extra : []
+    made[key] =
+      metric.type === 'histogram'
+        ? new Histogram(name, metric, registry, caps, MAX_HISTOGRAM_SERIES, bounds(key, options), labels)
+        : new Values(name, metric, registry, caps, MAX_SERIES, labels)
+  }
+  const running = new Set<Task>()
+  const all = made as unknown as Record<CounterKey, Values> & Record<HistogramKey, Histogram>
+  collectGauges(all, running, caps)
+  return Object.assign(all, { running, signature, ofTask: taskSeries(all, own) })
+}
+
+const USER_LABELLED: ReadonlySet<string> = new Set(['tasks', 'duration', 'wait', 'failures'])
+
+function taskSeries(
+  all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>,
+  own: [string, (task: Task) => string | undefined][],
+): (task: Task) => TaskSeries {
+  const cache = new Map<string, TaskSeries>()
+  return (task) => {
+    const extra = own.map(([, read]) => String(guard('metrics', 'labels', () => read(task)) ?? ''))
+    const key = `${task.queue}\u0000${task.name}\u0000${task.type}\u0000${extra.join('\u0000')}`
+    const known = cache.get(key)
+    if (known !== undefined) return known
+    const { queue: written, name, type } = task
+    const queue = queueLabel(written)
+    const endings = new Map<Outcome, Value>()
+    const durations = new Map<string, Distribution>()
+    const made: TaskSeries = {
+      inProgress: all.inProgress.cell(queue, name),
+      wait: all.wait.cell(queue, name, ...extra),
+      ended: (outcome) => kept(endings, outcome, () => all.tasks.cell(queue, name, type, outcome, ...extra)),
+      duration: (result) => kept(durations, result, () => all.duration.cell(queue, name, type, result, ...extra)),
+      failed(error, mark) {
+        const cell = all.failures.cell(queue, name, type, error, ...extra)
+        cell.add(1)
+        if (mark !== undefined) cell.exemplar = { ...mark, value: 1 }
+      },
+    }
+    // Beyond this many kinds of task the look-up is made anew: the cells behind it are capped, this cache must be too.
+    if (cache.size < MAX_SERIES) cache.set(key, made)
+    return made
+  }
+}
+
+function kept<K, V>(cache: Map<K, V>, key: K, make: () => V): V {
+  let value = cache.get(key)
+  if (value === undefined) {
+    value = make()
+    cache.set(key, value)
+  }
+  return value
+}
+
+function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps: LabelCaps): void {
+  all.oldestRunning.collect = () => {
+    all.oldestRunning.reset()
+    const now = performance.now()
+    // A Set keeps the order of insertion: the first task of a queue is its oldest.
+    const seen = new Set<string>()
+    for (const { queue, clock } of running) {
+      if (seen.has(queue)) continue
+      seen.add(queue)
+      all.oldestRunning.cell(queueLabel(queue)).set((now - clock) / 1000)
+    }
+  }
+  all.telemetryErrors.collect = () => {
+    for (const [kind, count] of faults()) {
+      const [part = '', reason = ''] = kind.split(' ')
+      all.telemetryErrors.cell(part, reason).set(count)
+    }
+  }
+  all.labelOverflow.collect = () => {
+    for (const [label, count] of caps.overflows) all.labelOverflow.cell(label).set(count)
+  }
+  all.workerInfo.collect = () => {
+    if (!isIdentified()) return
+    const { app, worker, service, version, environment } = identity()
+    all.workerInfo.reset()
+    all.workerInfo.cell(app, worker, service, version, environment).set(1)
+  }
+}
+
+function bounds(key: MetricKey, options: MetricsOptions): readonly number[] {
+  if (key === 'wait' || key === 'cronDrift') return options.waitBuckets ?? WAIT
+  return options.durationBuckets ?? DURATION
+}
+
+function fullName(prefix: string, metric: MetricName): string {
+  return `${prefix}_${metric.name}`
+}
+
+/** Check for the bucket options: ascending positive numbers, at most 50. */
+export function buckets(value: unknown): string | undefined {
+  const ok =
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= 50 &&
+    value.every((bound, at) => typeof bound === 'number' && bound > (at === 0 ? 0 : (value[at - 1] as number)))
+  return ok ? undefined : 'must be 1 to 50 ascending numbers of seconds'
+}
+
+/** Check for the `labels` option: at most three functions under names that Prometheus allows and we do not use. */
+export function labelFunctions(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'must be an object of functions'
+  const entries = Object.entries(value)
+  if (entries.length > MAX_USER_LABELS) return `must have at most ${MAX_USER_LABELS} labels`
+  const taken = new Set<string>(['le', 'quantile', ...Object.values(METRIC).flatMap((metric) => [...metric.labels])])
+  for (const [name, read] of entries) {
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name.startsWith('__'))
+      return `has the label '${name}', which Prometheus refuses`
+    if (taken.has(name)) return `has the label '${name}', which is taken`
+    if (typeof read !== 'function') return `must have a function for '${name}'`
+  }
+  return undefined
+}

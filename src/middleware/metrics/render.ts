@@ -1,0 +1,61 @@
+// A registry as text, in either exposition format, in any order, whatever one collector does.
+import { type Metric, Registry } from 'prom-client'
+import { fault } from '../../kernel/faults.ts'
+
+/** A rendered scrape: send `body` with `contentType`. */
+export interface Rendered {
+  readonly contentType: string
+  readonly body: string
+}
+
+/**
+ * Renders a registry for one scrape. OpenMetrics (with exemplars) when `accept` asks for it, else the classic format.
+ * Unlike `registry.metrics()` it leaves the registry as it was, so that the next scrape may ask for the other format,
+ * and a collector that throws is left out and counted instead of failing the whole scrape.
+ *
+ * @param accept the request's `Accept` header
+ * @see https://prometheus.io/docs/instrumenting/exposition_formats/
+ * @example
+ * const { contentType, body } = await render(register, request.headers.accept)
+ */
+export async function render(registry: Registry, accept = ''): Promise<Rendered> {
+  const openMetrics = accept.includes('application/openmetrics-text')
+  const contentType = openMetrics ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE
+  // prom-client's own formatter and default labels, under a content type of this call alone.
+  const view: Registry = Object.create(registry, { contentType: { value: contentType } })
+
+  const parts = await Promise.all(
+    registry.getMetricsAsArray().map(async (metric) => {
+      try {
+        return await format(view, registry, metric as unknown as Readable, openMetrics)
+      } catch (error) {
+        fault('metrics', 'collect', error)
+        return ''
+      }
+    }),
+  )
+  const body = parts.filter((part) => part !== '')
+  return { contentType, body: openMetrics ? [...body, '# EOF\n'].join('\n') : `${body.join('\n\n')}\n` }
+}
+
+interface Readable {
+  readonly name: string
+  readonly type: string
+  get(): Promise<{ name: string }>
+  getForPromString?(): Promise<{ name: string }>
+}
+
+async function format(view: Registry, registry: Registry, metric: Readable, openMetrics: boolean): Promise<string> {
+  const data = await (metric.getForPromString?.() ?? metric.get())
+  const base = data.name.replace(/_total$/, '')
+  // A counter that an OpenMetrics scrape of prom-client's has renamed still stands under its first name in the registry.
+  const renamed = registry.getSingleMetric(`${base}_total`) === (metric as unknown)
+  const full = renamed ? `${base}_total` : data.name
+  const name = openMetrics && metric.type === 'counter' ? base : full
+  const copy = { get: async () => ({ ...data, name }) }
+  return (view as unknown as Formatter).getMetricsAsString(copy as unknown as Metric)
+}
+
+interface Formatter {
+  getMetricsAsString(metric: Metric): Promise<string>
+}

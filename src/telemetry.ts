@@ -1,0 +1,75 @@
+// The preset: tracing, metrics and logging as one middleware, and what a server reads of it.
+import type { Registry } from 'prom-client'
+import { compose } from './kernel/compose.ts'
+import { checkOptions } from './kernel/errors.ts'
+import type { CorrelationOptions } from './kernel/propagation.ts'
+import type { Middleware, Task } from './kernel/task.ts'
+import { LOGGING_OPTIONS, type LoggingOptions, logging } from './middleware/logging.ts'
+import { METRICS_OPTIONS, type MetricsOptions, metrics } from './middleware/metrics.ts'
+import { type OnFailure, onFailure } from './middleware/on-failure.ts'
+import { TRACING_OPTIONS, type TracingOptions, tracing } from './middleware/tracing.ts'
+
+export interface TelemetryOptions
+  extends Omit<TracingOptions, 'prefix'>,
+    Omit<MetricsOptions, 'prefix'>,
+    LoggingOptions,
+    CorrelationOptions {
+  /** Prefix of span, attribute and metric names. Default `taskiq`. */
+  readonly prefix?: string | undefined
+  /** `false` switches spans off. Default `true`. */
+  readonly tracing?: boolean | undefined
+  /** `false` switches metrics off. Default `true`. */
+  readonly metrics?: boolean | undefined
+  /** `false` switches log lines off. Default `true`. */
+  readonly logging?: boolean | undefined
+  /** Called once per final failure of a task, for Sentry and the like. What it throws is counted. */
+  readonly onFailure?: OnFailure | undefined
+}
+
+/** One middleware that does all three, and what a server needs of it. */
+export interface Telemetry extends Middleware {
+  /** The registry to render; undefined with `metrics: false`. */
+  readonly registry: Registry | undefined
+  /** The tasks running now, oldest first. */
+  readonly running: ReadonlySet<Task>
+}
+
+/**
+ * The preset: `compose(tracing(), metrics(), logging())` with one set of options. It opens and starts nothing.
+ *
+ * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`, `METRIC_NAME_TAKEN`
+ * @example
+ * const t = telemetry({ correlation: ['request_id'], onFailure: (error) => Sentry.captureException(error) })
+ * const instrument = bullmq(t)
+ */
+export function telemetry(options: TelemetryOptions = {}): Telemetry {
+  checkOptions('telemetry', options, TELEMETRY_OPTIONS)
+  const measured = options.metrics === false ? undefined : metrics(pick(options, METRICS_OPTIONS))
+  const parts: Middleware[] = []
+  if (options.tracing !== false) parts.push(tracing(pick(options, TRACING_OPTIONS)))
+  if (measured !== undefined) parts.push(measured)
+  if (options.logging !== false) parts.push(logging(pick(options, LOGGING_OPTIONS)))
+  if (options.onFailure !== undefined) parts.push(onFailure(options.onFailure))
+
+  const onion = compose(...parts)
+  const telemetry = (task: Task, next: () => Promise<unknown>): Promise<unknown> => onion(task, next)
+  return Object.assign(telemetry, {
+    notice: onion.notice,
+    registry: measured?.registry,
+    running: measured?.running ?? new Set<Task>(),
+  })
+}
+
+const TELEMETRY_OPTIONS = {
+  ...TRACING_OPTIONS,
+  ...METRICS_OPTIONS,
+  ...LOGGING_OPTIONS,
+  tracing: 'boolean',
+  metrics: 'boolean',
+  logging: 'boolean',
+  onFailure: 'function',
+} as const
+
+function pick<T extends object>(options: T, keys: object): { [K in keyof T]: T[K] } {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => Object.hasOwn(keys, key))) as T
+}

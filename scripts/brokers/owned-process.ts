@@ -4,6 +4,8 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 
+const END_PATIENCE_MS = 5000
+
 export interface OwnedProcessOptions {
   /** Working directory, log and data. Removed when the process is ended or when its owner dies. */
   directory: string
@@ -78,7 +80,9 @@ export function runOwned({ directory, command, env, companion = '' }: OwnedProce
     terminate: () => gone(() => child.kill('SIGTERM')),
     kill: () => gone(() => child.kill('SIGUSR1')),
     end: async () => {
+      const byForce = setTimeout(() => child.pid && process.kill(-child.pid, 'SIGKILL'), END_PATIENCE_MS)
       await gone(() => child.stdin?.destroy())
+      clearTimeout(byForce)
       rmSync(directory, { recursive: true, force: true })
     },
   }

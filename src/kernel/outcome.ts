@@ -96,8 +96,8 @@ export function describeError(error: unknown): ErrorInfo {
   const code = isObject ? text(error, 'code') : undefined
   return {
     type: errorType(error),
-    message: cut(message ?? '', MAX_MESSAGE),
-    stack: stack === undefined ? undefined : cut(stack, MAX_STACK),
+    message: maskUrls(cut(message ?? '', MAX_MESSAGE)),
+    stack: stack === undefined ? undefined : maskUrls(cut(stack, MAX_STACK)),
     code: code === undefined ? undefined : cut(code, 64),
     truncated: (message?.length ?? 0) > MAX_MESSAGE || (stack?.length ?? 0) > MAX_STACK,
   }
@@ -134,4 +134,9 @@ function show(value: unknown): string {
 
 function cut(value: string, limit: number): string {
   return value.length > limit ? value.slice(0, limit) : value
+}
+
+/** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */
+export function maskUrls(text: string): string {
+  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi, '$1***@') : text
 }

@@ -1,5 +1,5 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
-import { type Context, context } from '@opentelemetry/api'
+import { type Attributes, type Context, context } from '@opentelemetry/api'
 import { fault } from './faults.ts'
 import { injectCarrier } from './propagation.ts'
 import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
@@ -63,6 +63,8 @@ export interface OpenSend {
   readonly carrier: Record<string, string>
   /** The context with the send's span active. */
   readonly context: Context
+  /** Span attributes that became known meanwhile, under their full names. */
+  readonly add: (attributes: Attributes) => void
   readonly end: (error?: { readonly error: unknown }) => void
 }
 
@@ -75,9 +77,11 @@ export function openSend(system: string, middleware: Middleware, fields: TaskFie
   done.catch(() => {})
   let active = context.active()
   let carrier: Record<string, string> = {}
+  let opened: Task | undefined
   try {
-    produce(system, middleware, fields, (injected) => {
+    produce(system, middleware, fields, (injected, task) => {
       carrier = injected
+      opened = task
       active = context.active()
       return done
     })
@@ -87,6 +91,9 @@ export function openSend(system: string, middleware: Middleware, fields: TaskFie
   return {
     carrier,
     context: active,
+    add(attributes) {
+      if (opened !== undefined) opened.endAttributes = { ...opened.endAttributes, ...attributes }
+    },
     end: (failure) => (failure === undefined ? settle?.resolve() : settle?.reject(failure.error)),
   }
 }

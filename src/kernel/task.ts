@@ -86,6 +86,8 @@ export interface Task extends TaskFields {
   ending: Ending | undefined
   /** Details known only at the end: written by whoever runs the task, read by tracing; prefixed like `details`. */
   endDetails: Attributes | undefined
+  /** Span attributes known only at the end, under their full names. */
+  endAttributes: Attributes | undefined
   /** The adapter's word on a throw: control flow, another attempt, or the end. */
   readonly judge: ((error: unknown) => Outcome) | undefined
 }
@@ -192,6 +194,7 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     correlation: rest.correlation,
     ending: undefined,
     endDetails: undefined,
+    endAttributes: undefined,
     judge: rest.judge,
   }
 }

@@ -8,7 +8,7 @@ import { allowCorrelation, type CorrelationOptions, correlationOf, extract } fro
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
 import { isOurs, logger as makeLogger, setCurrentLogger, taskLogger } from './logging/logger.ts'
-import { maskUrls, redaction } from './logging/redact.ts'
+import { redaction } from './logging/redact.ts'
 
 export { bind, log, logger, mixin, pinoOptions } from './logging/logger.ts'
 
@@ -124,8 +124,8 @@ function errorFields(error: unknown): LogFields {
   const { type, message, stack, code } = describeError(error)
   return {
     type,
-    message: maskUrls(message),
-    ...(stack !== undefined && { stack: maskUrls(stack) }),
+    message,
+    ...(stack !== undefined && { stack }),
     ...(code !== undefined && { code }),
   }
 }

@@ -2,6 +2,7 @@
 import { register as defaultRegistry, type Registry } from 'prom-client'
 import { checkOptions } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
+import { ATTR } from '../kernel/names.ts'
 import { type Ending, errorType, failed, rejectReason, succeeded } from '../kernel/outcome.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { exemplar } from './metrics/exemplar.ts'
@@ -87,7 +88,7 @@ function end(all: Instruments, task: Task, ending: Ending): void {
   const seconds = ending.durationMs / 1000
   const result = ending.threw ? 'error' : 'ok'
   if (task.kind === 'send') {
-    const count = task.attributes?.['messaging.batch.message_count']
+    const count = task.endAttributes?.[ATTR.batchCount] ?? task.attributes?.[ATTR.batchCount]
     if (!ending.threw) all.sent.cell(task.queue, task.name).add(typeof count === 'number' ? count : 1)
   } else if (task.kind === 'step') {
     all.steps.cell(task.queue, task.name, ending.outcome).add(1)

@@ -74,6 +74,7 @@ function record(span: Span, task: Task, { outcome, threw, error }: Ending, names
     const value = task.endDetails[key]
     if (value !== undefined) span.setAttribute(names.attribute(key), value)
   }
+  if (task.endAttributes !== undefined) span.setAttributes(task.endAttributes)
   if (!threw) return
   if (task.kind === 'task') span.setAttribute(names.willRetry, outcome === 'retry')
   if (!isError(outcome)) return

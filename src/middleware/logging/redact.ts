@@ -61,8 +61,3 @@ export function redaction(more: readonly string[] = []): Redact {
 function plain(key: string): string {
   return key.toLowerCase().replace(/[_-]/g, '')
 }
-
-/** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */
-export function maskUrls(text: string): string {
-  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]*(?:@[^\s/?#@]*)*@/gi, '$1***@') : text
-}

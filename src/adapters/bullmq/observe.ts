@@ -1,0 +1,65 @@
+// What no processor sees: jobs failed without it, locks lost, worker errors, retries that BullMQ then refused.
+import type { Job, Worker } from 'bullmq'
+import { notify } from '../../kernel/compose.ts'
+import { guard } from '../../kernel/faults.ts'
+import { createTask, type Middleware, type Task } from '../../kernel/task.ts'
+import { newlyLost } from './lost.ts'
+import { readJob } from './read.ts'
+
+/** Ends the observation: removes the listeners, and nothing else. */
+export interface Observation extends AsyncDisposable {
+  close(): Promise<void>
+}
+
+/** The task of each job whose processor this process has run, while the job object lives. */
+export type Ran = WeakMap<object, Task>
+
+const STALLED_OUT = 'job stalled more than allowable limit'
+
+export function observe(worker: Worker, middleware: Middleware, ran: Ran): Observation {
+  const queue = worker.name
+
+  // BullMQ's listeners run inside its own loop: nothing may be thrown there.
+  const failed = (job: Job | undefined, error: Error): void => {
+    guard('bullmq', 'observe', () => {
+      if (job === undefined) return notify(middleware, broker('failed_unknown_job', error))
+      const run = ran.get(job)
+      if (run === undefined) failedWithoutRun(job, error)
+      else if (run.ending?.outcome !== 'failure' && isFinal(job))
+        notify(middleware, { kind: 'gave_up', task: run, error })
+    })
+  }
+  const failedWithoutRun = (job: Job, error: Error): void => {
+    // attemptsMade already counts this failure, and a read would count the attempt after it.
+    const fields = { ...readJob(job), attempt: Math.max(1, job.attemptsMade), waitMs: undefined }
+    const task = createTask('task', fields, { system: 'bullmq', message: job })
+    const stalledOut = error.message === STALLED_OUT
+    if (stalledOut && newlyLost(job) > 0) notify(middleware, { kind: 'lost', task, error, final: true })
+    else notify(middleware, { kind: 'failed', task, error })
+  }
+  const lockLost = (ids: string[]): void => {
+    for (const _ of ids) notify(middleware, broker('lock_lost'))
+  }
+  const stalled = (): void => notify(middleware, broker('stalled'))
+  const workerError = (error: Error): void => notify(middleware, broker('worker_error', error))
+  const broker = (event: string, error?: unknown) =>
+    ({ kind: 'broker', system: 'bullmq', queue, event, ...(error !== undefined && { error }) }) as const
+
+  worker.on('failed', failed)
+  worker.on('lockRenewalFailed', lockLost)
+  worker.on('stalled', stalled)
+  worker.on('error', workerError)
+
+  const close = async (): Promise<void> => {
+    worker.off('failed', failed)
+    worker.off('lockRenewalFailed', lockLost)
+    worker.off('stalled', stalled)
+    worker.off('error', workerError)
+  }
+  return { close, [Symbol.asyncDispose]: close }
+}
+
+// BullMQ sets it in moveToFailed only when there will be no other attempt.
+function isFinal(job: Job): boolean {
+  return job.finishedOn !== undefined && job.finishedOn !== null
+}

@@ -1,0 +1,113 @@
+// BullMQ's telemetry option: `send` spans for add, bulk, flows and schedulers; silence for its plumbing; never a throw.
+import { type Attributes, type Context, context, createContextKey, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import type { Span, Telemetry } from 'bullmq'
+import { fault, guard } from '../../kernel/faults.ts'
+import { ATTR } from '../../kernel/names.ts'
+import { type OpenSend, openSend } from '../../kernel/producer.ts'
+import { extract, parseCarrier, runInContext } from '../../kernel/propagation.ts'
+import { currentTask, type Middleware } from '../../kernel/task.ts'
+
+// BullMQ wraps every operation: contextManager.active, [fromMetadata], tracer.startSpan, span.setAttributes (the queue),
+// span.setSpanOnContext, [getMetadata], contextManager.with, then span.end. Most of it stands outside any try: a throw
+// here rejects the user's add(), also after the job was stored, or stops a worker's loop. Hence the guards.
+
+/** What the message sent in this context carries; absent for plumbing, so that BullMQ leaves `tm` as it is. */
+const CARRIER = createContextKey('taskspan.bullmq.carrier')
+/** Marks what a worker does around a job: the next tick of a schedule is added there, by nobody. */
+const PLUMBING = createContextKey('taskspan.bullmq.plumbing')
+
+const PRODUCER = 3 // BullMQ's SpanKind.PRODUCER and CONSUMER, without importing BullMQ
+const CONSUMER = 4
+const WORKER_OPERATIONS = /^(process|getNextJob|startStalledCheckTimer) /
+
+export function bullmqTelemetry(middleware: Middleware): Telemetry<Context> {
+  let servesWorker = false
+
+  // The worker's own upsert of the next tick looks like a user's add, but nothing of a request is around it.
+  const isTick = (active: Context): boolean =>
+    servesWorker &&
+    currentTask() === undefined &&
+    (active.getValue(PLUMBING) === true || trace.getSpanContext(active) === undefined)
+
+  return {
+    tracer: {
+      startSpan(name, options) {
+        const kind: number | undefined = options?.kind
+        if (kind === CONSUMER || WORKER_OPERATIONS.test(name)) servesWorker = true
+        const sends = kind === PRODUCER && /^add(Bulk|Node)? /.test(name)
+        return new OperationSpan(middleware, sends ? name : undefined, kind === CONSUMER, isTick)
+      },
+    },
+    contextManager: {
+      active: () => guard('bullmq', 'active', () => context.active()) ?? ROOT_CONTEXT,
+      root: () => ROOT_CONTEXT,
+      with: (active, fn) => runInContext(active, fn),
+      getMetadata: (active) => guard('bullmq', 'metadata', () => metadataOf(active)) ?? '',
+      // A hostile carrier must not stop the worker: bullmq-otel's JSON.parse does.
+      fromMetadata: (_, metadata) => guard('bullmq', 'metadata', () => extract(parseCarrier(metadata))) ?? ROOT_CONTEXT,
+    },
+  }
+}
+
+function metadataOf(active: Context): string {
+  const carrier = active.getValue(CARRIER) as Record<string, string> | undefined
+  return carrier === undefined || Object.keys(carrier).length === 0 ? '' : JSON.stringify(carrier)
+}
+
+/** One operation of BullMQ's: a send if it has a name, else plumbing that leaves no trace. */
+class OperationSpan implements Span<Context> {
+  private queue = ''
+  private send: OpenSend | undefined
+  private failure: { error: unknown } | undefined
+
+  constructor(
+    private readonly middleware: Middleware,
+    private readonly name: string | undefined,
+    private readonly isProcess: boolean,
+    private readonly isTick: (active: Context) => boolean,
+  ) {}
+
+  setSpanOnContext(active: Context): Context {
+    return guard('bullmq', 'send', () => this.open(active)) ?? active
+  }
+
+  private open(active: Context): Context {
+    const plain = active.deleteValue(CARRIER)
+    if (this.isProcess) return plain.setValue(PLUMBING, true)
+    if (this.name === undefined || this.isTick(active)) return plain
+    // `add <queue>.<job name>`; of bulk calls and flow nodes BullMQ tells no single name here.
+    const prefix = `add ${this.queue}.`
+    const name = this.name.startsWith(prefix) ? this.name.slice(prefix.length) : ''
+    this.send = openSend('bullmq', this.middleware, { name, queue: this.queue })
+    return this.send.context.setValue(CARRIER, this.send.carrier)
+  }
+
+  setAttribute(key: string, value: unknown): void {
+    this.setAttributes({ [key]: value as string })
+  }
+
+  setAttributes(attributes: Record<string, unknown>): void {
+    guard('bullmq', 'send', () => {
+      const { 'bullmq.queue.name': queue, 'bullmq.job.id': id, 'bullmq.job.bulk.count': count } = attributes
+      if (typeof queue === 'string' && this.queue === '') this.queue = queue
+      const known: Attributes = {}
+      if (typeof id === 'string') known[ATTR.messageId] = id
+      if (typeof count === 'number') known[ATTR.batchCount] = count
+      if (this.send !== undefined && Object.keys(known).length > 0) this.send.add(known)
+    })
+  }
+
+  addEvent(): void {}
+
+  recordException(error: unknown): void {
+    this.failure = { error }
+  }
+
+  end(): void {
+    try {
+      this.send?.end(this.failure)
+    } catch (error) {
+      fault('bullmq', 'send', error)
+    }
+  }
+}

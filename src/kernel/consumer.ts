@@ -51,13 +51,13 @@ export function toTask<Message>(adapter: Adapter<Message>, message: Message, sig
   try {
     fields = adapter.read(message)
   } catch (error) {
-    fault(adapter.system, 'read', error)
+    fault(adapter.system ?? 'adapter', 'read', error)
     fields = { name: 'unknown', queue: 'unknown' }
   }
   const judge = (error: unknown): Outcome =>
     adapter.judge === undefined
       ? 'failure'
-      : (guard(adapter.system, 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
+      : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
   const task: Task = createTask('task', fields, { system: adapter.system, message, signal, judge })
   return task
 }
@@ -75,7 +75,7 @@ async function settle<Message>(adapter: Adapter<Message>, message: Message, endi
   try {
     await adapter.settle?.(message, ending, task)
   } catch (error) {
-    fault(adapter.system, 'settle', error)
+    fault(adapter.system ?? 'adapter', 'settle', error)
   }
 }
 

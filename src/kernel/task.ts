@@ -125,6 +125,8 @@ export type TaskEvent =
       readonly schedule: string
       readonly count: number
     }
+  /** When a schedule runs next, told when it is made: a schedule that never runs must be seen too. */
+  | { readonly kind: 'planned'; readonly schedule: Schedule }
   /** Something about the broker: `consumer_cancelled`, `lock_lost`, `error`, … a fixed word. */
   | {
       readonly kind: 'broker'
@@ -146,8 +148,8 @@ export type TaskEvent =
  * }
  */
 export interface Adapter<Message> {
-  /** Semantic conventions' `messaging.system`. */
-  readonly system: string
+  /** Semantic conventions' `messaging.system`; undefined where no message is involved (a timer). */
+  readonly system: string | undefined
   /** Reads a message. Should not throw; if it does, the fault is counted and the task runs under its queue's name. */
   readonly read: (message: Message) => TaskFields
   /** After a throw: `retry`, `deferred` (control flow) or `failure`. Default: `failure`. */

@@ -4,7 +4,7 @@ import { checkOptions } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { ATTR } from '../kernel/names.ts'
 import { type Ending, errorType, failed, rejectReason, succeeded } from '../kernel/outcome.ts'
-import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
 import { exemplar } from './metrics/exemplar.ts'
 import { buckets, type Instruments, instruments, labelFunctions } from './metrics/registry.ts'
 
@@ -111,8 +111,11 @@ function endTask(all: Instruments, task: Task, ending: Ending): void {
   if (ending.outcome === 'failure') series.failed(errorType(ending.error), mark)
   else if (ending.outcome === 'rejected') all.rejected.cell(task.queue, rejectReason(ending.error) ?? 'other').add(1)
   if (task.schedule === undefined) return
-  const { id, intervalMs, nextTime } = task.schedule
-  if (!ending.threw) all.cronLastSuccess.cell(id).set(Date.now() / 1000)
+  if (!ending.threw) all.cronLastSuccess.cell(task.schedule.id).set(Date.now() / 1000)
+  planned(all, task.schedule)
+}
+
+function planned(all: Instruments, { id, intervalMs, nextTime }: Schedule): void {
   if (intervalMs !== undefined) all.cronInterval.cell(id).set(intervalMs / 1000)
   if (nextTime !== undefined) all.cronNextRun.cell(id).set(nextTime / 1000)
 }
@@ -135,6 +138,8 @@ function noticed(all: Instruments, event: TaskEvent): void {
       return all.ofTask(event.task).failed(errorType(event.error))
     case 'schedule':
       return (event.event === 'missed' ? all.cronMissed : all.cronOverlaps).cell(event.schedule).add(event.count)
+    case 'planned':
+      return planned(all, event.schedule)
     case 'broker':
       return all.brokerEvents.cell(event.queue, event.event).add(1)
   }

@@ -10,6 +10,10 @@ const HELP = {
   METRIC_NAME_TAKEN: 'Another metric with this name is registered. Pass another `registry` or another `prefix`.',
   REJECTED: 'The handler refused this message with `throw reject(reason)`. It is not run again.',
   INVALID_MESSAGE: 'Pass a recorded message of the shape that the adapter reads.',
+  SDK_REGISTERED:
+    'Call recordSpans() before anything registers an SDK, or give your own provider the processor of recordSpans({ register: false }).',
+  NOT_RECORDED:
+    'The message lists what was recorded. Correct the name, or raise `timeoutMs` where the machine is slow.',
 } as const
 
 /** Stable code of a {@link TaskspanError}; match on it, never on the message. */

@@ -63,8 +63,8 @@ export interface OpenSend {
   readonly carrier: Record<string, string>
   /** The context with the send's span active. */
   readonly context: Context
-  /** Span attributes that became known meanwhile, under their full names. */
-  readonly add: (attributes: Attributes) => void
+  /** What became known meanwhile: span attributes under their full names, and the name of the task that was sent. */
+  readonly add: (attributes: Attributes, name?: string) => void
   readonly end: (error?: { readonly error: unknown }) => void
 }
 
@@ -91,8 +91,10 @@ export function openSend(system: string, middleware: Middleware, fields: TaskFie
   return {
     carrier,
     context: active,
-    add(attributes) {
-      if (opened !== undefined) opened.endAttributes = { ...opened.endAttributes, ...attributes }
+    add(attributes, name) {
+      if (opened === undefined) return
+      opened.endAttributes = { ...opened.endAttributes, ...attributes }
+      if (name !== undefined) opened.endDetails = { 'task.name': name }
     },
     end: (failure) => (failure === undefined ? settle?.resolve() : settle?.reject(failure.error)),
   }

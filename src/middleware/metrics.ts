@@ -89,7 +89,8 @@ function end(all: Instruments, task: Task, ending: Ending): void {
   const result = ending.threw ? 'error' : 'ok'
   if (task.kind === 'send') {
     const count = task.endAttributes?.[ATTR.batchCount] ?? task.attributes?.[ATTR.batchCount]
-    if (!ending.threw) all.sent.cell(task.queue, task.name).add(typeof count === 'number' ? count : 1)
+    const name = task.endDetails?.['task.name'] ?? task.name
+    if (!ending.threw) all.sent.cell(task.queue, String(name)).add(typeof count === 'number' ? count : 1)
   } else if (task.kind === 'step') {
     all.steps.cell(task.queue, task.name, ending.outcome).add(1)
     all.stepDuration.cell(task.queue, task.name, result).observe(seconds, exemplar(seconds))

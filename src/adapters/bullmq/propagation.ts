@@ -93,7 +93,7 @@ class OperationSpan implements Span<Context> {
       const known: Attributes = {}
       if (typeof id === 'string') known[ATTR.messageId] = id
       if (typeof count === 'number') known[ATTR.batchCount] = count
-      if (this.send !== undefined && Object.keys(known).length > 0) this.send.add(known)
+      this.send?.add(known, nameOf(attributes))
     })
   }
 
@@ -110,4 +110,13 @@ class OperationSpan implements Span<Context> {
       fault('bullmq', 'send', error)
     }
   }
+}
+
+// A bulk call has a name only where all its jobs share it.
+function nameOf({
+  'bullmq.job.name': name,
+  'bullmq.job.bulk.names': names,
+}: Record<string, unknown>): string | undefined {
+  if (typeof name === 'string') return name
+  return Array.isArray(names) && new Set(names).size === 1 ? String(names[0]) : undefined
 }

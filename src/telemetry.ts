@@ -1,8 +1,8 @@
 // The preset: tracing, metrics and logging as one middleware, and what a server reads of it.
 import type { Registry } from 'prom-client'
 import { compose } from './kernel/compose.ts'
+import type { CorrelationOptions } from './kernel/correlation.ts'
 import { checkOptions } from './kernel/errors.ts'
-import type { CorrelationOptions } from './kernel/propagation.ts'
 import type { Middleware, Task } from './kernel/task.ts'
 import { LOGGING_OPTIONS, type LoggingOptions, logging } from './middleware/logging.ts'
 import { METRICS_OPTIONS, type MetricsOptions, metrics } from './middleware/metrics.ts'

@@ -1,12 +1,10 @@
 // Carrier <-> context, safely: through the global propagator, whichever it is; never throwing, never oversized.
 import { type Context, context, propagation, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
+import { travelling } from './correlation.ts'
 import { fault, guard } from './faults.ts'
-import { type Scope, shared } from './shared.ts'
-import type { Carrier, Correlation, Task } from './task.ts'
+import type { Carrier } from './task.ts'
 
 const MAX_CARRIER = 8_192
-const MAX_VALUE = 128
-const MAX_KEYS = 20
 
 const getter = {
   // Own string properties only: a carrier is foreign input, and `__proto__` is a key like any other.
@@ -84,87 +82,13 @@ export function injectCarrier(from?: Context): Record<string, string> {
 
 // Baggage is personal data's favourite way out: only allowed keys are written, whatever else the application put there.
 function withBaggage(active: Context): Context {
-  const allowed = sendable(active)
+  const allowed = travelling(active)
   const entries = Object.entries(allowed)
   if (entries.length === 0) return propagation.getBaggage(active) ? propagation.deleteBaggage(active) : active
   return propagation.setBaggage(
     active,
     propagation.createBaggage(Object.fromEntries(entries.map(([key, value]) => [key, { value }]))),
   )
-}
-
-function sendable(active: Context): Correlation {
-  if (shared.correlation.size === 0) return {}
-  const found: Record<string, string> = {}
-  const scope = shared.scope.getStore()
-  const baggage = propagation.getBaggage(active)
-  for (const key of shared.correlation) {
-    const value = scope?.bound[key] ?? scope?.task?.correlation?.[key] ?? baggage?.getEntry(key)?.value
-    if (value !== undefined) found[key] = cutValue(value)
-  }
-  return found
-}
-
-export interface CorrelationOptions {
-  /**
-   * The one allow-list of keys that travel with messages as W3C baggage and become span attributes and log fields.
-   * Default: none. Values are cut at 128 characters.
-   */
-  readonly correlation?: readonly string[] | undefined
-  /** Adds keys from the payload: `(task) => ({ project_uuid: task.message.data.project })`. A throw is counted. */
-  readonly correlate?: ((task: Task) => Readonly<Record<string, unknown>> | undefined) | undefined
-}
-
-/** Lets this process's senders carry the keys; called at construction by whatever takes the option. */
-export function allowCorrelation(options: CorrelationOptions): void {
-  for (const key of options.correlation ?? []) {
-    if (shared.correlation.size < MAX_KEYS) shared.correlation.add(key)
-  }
-}
-
-/** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
-export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
-  if (task.correlation !== undefined) return task.correlation
-  const { correlation = [], correlate } = options
-  if (correlation.length === 0 && correlate === undefined && task.kind === 'task') {
-    task.correlation = NONE
-    return NONE
-  }
-  const values: Record<string, string> = {}
-  if (task.kind === 'task') {
-    if (correlation.length > 0) {
-      const baggage = guard('propagation', 'baggage', () => propagation.getBaggage(extracted()))
-      for (const key of correlation) {
-        const value = baggage?.getEntry(key)?.value
-        if (value !== undefined) values[key] = cutValue(value)
-      }
-    }
-    const added = correlate && guard('propagation', 'correlate', () => correlate(task))
-    for (const [key, value] of Object.entries(added ?? {}).slice(0, MAX_KEYS)) {
-      if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-        values[key] = cutValue(String(value))
-      }
-    }
-  } else {
-    inherit(values, shared.scope.getStore(), correlation)
-  }
-  task.correlation = values
-  return values
-}
-
-// A step, a pipeline and a send belong to the task around them, or to what the request bound.
-function inherit(values: Record<string, string>, scope: Scope | undefined, keys: readonly string[]): void {
-  Object.assign(values, scope?.task?.correlation)
-  for (const key of keys) {
-    const bound = scope?.bound[key]
-    if (bound !== undefined) values[key] = cutValue(bound)
-  }
-}
-
-const NONE: Correlation = Object.freeze({})
-
-function cutValue(value: string): string {
-  return value.length > MAX_VALUE ? value.slice(0, MAX_VALUE) : value
 }
 
 /** Runs `fn` with a span active in `parent`. */

@@ -1,10 +1,11 @@
 // One line per task, step and pipeline that says how it ended, joined to its trace; never the payload.
 import { diag } from '@opentelemetry/api'
 import type { Logger } from 'pino'
+import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { describeError, type Ending, failed, type Outcome, rejectReason, succeeded } from '../kernel/outcome.ts'
-import { allowCorrelation, type CorrelationOptions, correlationOf, extract } from '../kernel/propagation.ts'
+import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
 import { isOurs, logger as makeLogger, setCurrentLogger, taskLogger } from './logging/logger.ts'

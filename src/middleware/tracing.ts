@@ -9,14 +9,15 @@ import {
   SpanKind,
   trace,
 } from '@opentelemetry/api'
+import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
 import { fault, guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed, succeeded } from '../kernel/outcome.ts'
-import { allowCorrelation, type CorrelationOptions, correlationOf, extract, runInSpan } from '../kernel/propagation.ts'
+import { extract, runInSpan } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { currentTracer } from '../kernel/tracer.ts'
-import { endAttributes, endSpan, lostSpan, startAttributes } from './span-content.ts'
+import { endAttributes, endSpan, lostSpan, startAttributes } from './tracing/content.ts'
 
 /** How a task's span relates to the span that its message carried. */
 export type ParentMode = 'child' | 'link' | 'root'
@@ -163,4 +164,4 @@ function kindOf(task: Task): SpanKind {
   return task.kind === 'task' && task.system !== undefined ? SpanKind.CONSUMER : SpanKind.INTERNAL
 }
 
-export { detach, injectHeaders } from './outgoing.ts'
+export { detach, injectHeaders } from './tracing/outgoing.ts'

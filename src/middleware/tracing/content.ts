@@ -1,9 +1,9 @@
 // What stands on a span: attributes at the start, and status, outcome and exception at the end. Bounded.
 import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from '@opentelemetry/api'
-import { fault, guard } from '../kernel/faults.ts'
-import { ATTR, type SpanNames } from '../kernel/names.ts'
-import { describeError, type Ending, isError, type Outcome } from '../kernel/outcome.ts'
-import type { Task } from '../kernel/task.ts'
+import { fault, guard } from '../../kernel/faults.ts'
+import { ATTR, type SpanNames } from '../../kernel/names.ts'
+import { describeError, type Ending, isError, type Outcome } from '../../kernel/outcome.ts'
+import type { Task } from '../../kernel/task.ts'
 
 const MAX_TEXT = 4_096
 const MAX_ITEMS = 64

@@ -1,11 +1,11 @@
 // Work that leaves a task: headers for outgoing HTTP, and work that outlives its handler.
 import { context, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { guard } from '../kernel/faults.ts'
-import { SPAN } from '../kernel/names.ts'
-import { describeError } from '../kernel/outcome.ts'
-import { injectCarrier, runInSpan } from '../kernel/propagation.ts'
-import { shared } from '../kernel/shared.ts'
-import { currentTracer } from '../kernel/tracer.ts'
+import { guard } from '../../kernel/faults.ts'
+import { SPAN } from '../../kernel/names.ts'
+import { describeError } from '../../kernel/outcome.ts'
+import { injectCarrier, runInSpan } from '../../kernel/propagation.ts'
+import { shared } from '../../kernel/shared.ts'
+import { currentTracer } from '../../kernel/tracer.ts'
 
 /**
  * Headers for an outgoing HTTP request that continue this trace; only where no HTTP instrumentation does it already.

@@ -1,0 +1,83 @@
+// The keys that join telemetry to a request: one allow-list, from the sender's baggage to attributes and log fields.
+import { type Context, propagation } from '@opentelemetry/api'
+import { guard } from './faults.ts'
+import { type Scope, shared } from './shared.ts'
+import type { Correlation, Task } from './task.ts'
+
+const MAX_VALUE = 128
+const MAX_KEYS = 20
+
+export interface CorrelationOptions {
+  /**
+   * The one allow-list of keys that travel with messages as W3C baggage and become span attributes and log fields.
+   * Default: none. Values are cut at 128 characters.
+   */
+  readonly correlation?: readonly string[] | undefined
+  /** Adds keys from the payload: `(task) => ({ project_uuid: task.message.data.project })`. A throw is counted. */
+  readonly correlate?: ((task: Task) => Readonly<Record<string, unknown>> | undefined) | undefined
+}
+
+/** Lets this process's senders carry the keys; called at construction by whatever takes the option. */
+export function allowCorrelation(options: CorrelationOptions): void {
+  for (const key of options.correlation ?? []) {
+    if (shared.correlation.size < MAX_KEYS) shared.correlation.add(key)
+  }
+}
+
+/** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
+export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
+  if (task.correlation !== undefined) return task.correlation
+  const { correlation = [], correlate } = options
+  if (correlation.length === 0 && correlate === undefined && task.kind === 'task') {
+    task.correlation = NONE
+    return NONE
+  }
+  const values: Record<string, string> = {}
+  if (task.kind === 'task') {
+    if (correlation.length > 0) {
+      const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted()))
+      for (const key of correlation) {
+        const value = baggage?.getEntry(key)?.value
+        if (value !== undefined) values[key] = cutValue(value)
+      }
+    }
+    const added = correlate && guard('correlation', 'correlate', () => Object.entries(correlate(task) ?? {}))
+    for (const [key, value] of added?.slice(0, MAX_KEYS) ?? []) {
+      if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+        values[key] = cutValue(String(value))
+      }
+    }
+  } else {
+    inherit(values, shared.scope.getStore(), correlation)
+  }
+  task.correlation = values
+  return values
+}
+
+// A step, a pipeline and a send belong to the task around them, or to what the request bound.
+function inherit(values: Record<string, string>, scope: Scope | undefined, keys: readonly string[]): void {
+  Object.assign(values, scope?.task?.correlation)
+  for (const key of keys) {
+    const bound = scope?.bound[key]
+    if (bound !== undefined) values[key] = cutValue(bound)
+  }
+}
+
+const NONE: Correlation = Object.freeze({})
+
+/** The allowed values that a message sent from here carries: bound ones, the task's, or the application's own baggage. */
+export function travelling(active: Context): Correlation {
+  if (shared.correlation.size === 0) return {}
+  const found: Record<string, string> = {}
+  const scope = shared.scope.getStore()
+  const baggage = propagation.getBaggage(active)
+  for (const key of shared.correlation) {
+    const value = scope?.bound[key] ?? scope?.task?.correlation?.[key] ?? baggage?.getEntry(key)?.value
+    if (value !== undefined) found[key] = cutValue(value)
+  }
+  return found
+}
+
+function cutValue(value: string): string {
+  return value.length > MAX_VALUE ? value.slice(0, MAX_VALUE) : value
+}

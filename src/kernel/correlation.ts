@@ -1,7 +1,7 @@
 // The keys that join telemetry to a request: one allow-list, from the sender's baggage to attributes and log fields.
 import { type Context, propagation } from '@opentelemetry/api'
 import { guard } from './faults.ts'
-import { type Scope, shared } from './shared.ts'
+import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
 
 const MAX_VALUE = 128
@@ -27,40 +27,43 @@ export function allowCorrelation(options: CorrelationOptions): void {
 /** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
 export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
   if (task.correlation !== undefined) return task.correlation
-  const { correlation = [], correlate } = options
-  if (correlation.length === 0 && correlate === undefined && task.kind === 'task') {
-    task.correlation = NONE
-    return NONE
-  }
+  task.correlation = task.kind === 'task' ? ofMessage(task, options, extracted) : inherited(task, options)
+  return task.correlation
+}
+
+function ofMessage(
+  task: Task,
+  { correlation = [], correlate }: CorrelationOptions,
+  extracted: () => Context,
+): Correlation {
+  if (correlation.length === 0 && correlate === undefined) return NONE
   const values: Record<string, string> = {}
-  if (task.kind === 'task') {
-    if (correlation.length > 0) {
-      const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted()))
-      for (const key of correlation) {
-        const value = baggage?.getEntry(key)?.value
-        if (value !== undefined) values[key] = cutValue(value)
-      }
+  if (correlation.length > 0) {
+    const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted()))
+    for (const key of correlation) {
+      const value = baggage?.getEntry(key)?.value
+      if (value !== undefined) values[key] = cutValue(value)
     }
-    const added = correlate && guard('correlation', 'correlate', () => Object.entries(correlate(task) ?? {}))
-    for (const [key, value] of added?.slice(0, MAX_KEYS) ?? []) {
-      if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-        values[key] = cutValue(String(value))
-      }
-    }
-  } else {
-    inherit(values, shared.scope.getStore(), correlation)
   }
-  task.correlation = values
+  const added = correlate && guard('correlation', 'correlate', () => Object.entries(correlate(task) ?? {}))
+  for (const [key, value] of added?.slice(0, MAX_KEYS) ?? []) {
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+      values[key] = cutValue(String(value))
+    }
+  }
   return values
 }
 
-// A step, a pipeline and a send belong to the task around them, or to what the request bound.
-function inherit(values: Record<string, string>, scope: Scope | undefined, keys: readonly string[]): void {
-  Object.assign(values, scope?.task?.correlation)
+// A step, a pipeline and a send belong to the task around them, or to what the request bound. By the parent, not by the
+// scope: a step's own scope is in force before its middleware asks. Nothing is copied unless something was bound.
+function inherited(task: Task, { correlation: keys = [] }: CorrelationOptions): Correlation {
+  let values = task.parent?.correlation ?? NONE
+  const bound = shared.scope.getStore()?.bound
   for (const key of keys) {
-    const bound = scope?.bound[key]
-    if (bound !== undefined) values[key] = cutValue(bound)
+    const value = bound?.[key]
+    if (value !== undefined && values[key] !== value) values = { ...values, [key]: cutValue(value) }
   }
+  return values
 }
 
 const NONE: Correlation = Object.freeze({})

@@ -51,7 +51,8 @@ export function failed(task: Task, error: unknown): Ending {
 function judge(task: Task, error: unknown): Outcome {
   const judged = task.judge === undefined ? 'failure' : task.judge(error)
   if (judged === 'deferred') return judged
-  if (isRejection(error)) return 'rejected'
+  // A message is refused, not a step: there it is a failure like any other.
+  if (task.kind === 'task' && isRejection(error)) return 'rejected'
   if (task.signal?.aborted && judged !== 'timeout') return 'cancelled'
   return judged
 }

@@ -58,7 +58,9 @@ export function toTask<Message>(adapter: Adapter<Message>, message: Message, sig
     adapter.judge === undefined
       ? 'failure'
       : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
-  const task: Task = createTask('task', fields, { system: adapter.system, message, signal, judge })
+  const { report: tell } = adapter
+  const report = tell && ((percent: number): unknown => tell(percent, message))
+  const task: Task = createTask('task', fields, { system: adapter.system, message, signal, judge, report })
   return task
 }
 
@@ -69,6 +71,11 @@ export function toTask<Message>(adapter: Adapter<Message>, message: Message, sig
 export function within<T>(task: Task, fn: () => T, bound: Scope['bound'] = EMPTY): T {
   const run = (): T => shared.scope.run({ task, bound }, fn)
   return context.active() === ROOT_CONTEXT ? run() : runInContext(ROOT_CONTEXT, run)
+}
+
+/** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
+export function inside<T>(task: Task, fn: () => T): T {
+  return shared.scope.run({ task, bound: shared.scope.getStore()?.bound ?? EMPTY }, fn)
 }
 
 async function settle<Message>(adapter: Adapter<Message>, message: Message, ending: Ending, task: Task): Promise<void> {

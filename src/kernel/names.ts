@@ -16,6 +16,8 @@ export interface SpanNames {
   readonly scheduleDrift: string
   readonly recovered: string
   readonly outcome: string
+  readonly stepOutcome: string
+  readonly pipelineOutcome: string
   readonly willRetry: string
   readonly truncated: string
 }
@@ -25,9 +27,19 @@ const spanNamesByPrefix = new Map<string, SpanNames>()
 export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
   let names = spanNamesByPrefix.get(prefix)
   if (names === undefined) {
+    // Joined once: a name made anew for each span costs as much as setting the attribute.
+    const attributes = new Map<string, string>()
     names = {
       task: (name) => `${prefix}.${name}`,
-      attribute: (key) => `${prefix}.${key}`,
+      attribute: (key) => {
+        let name = attributes.get(key)
+        if (name === undefined) {
+          name = `${prefix}.${key}`
+          // The keys are our own words, so few; the cap only guards against a mistake of ours.
+          if (attributes.size < 1_000) attributes.set(key, name)
+        }
+        return name
+      },
       attempt: `${prefix}.attempt`,
       maxAttempts: `${prefix}.max_attempts`,
       taskName: `${prefix}.task.name`,
@@ -38,6 +50,8 @@ export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
       scheduleDrift: `${prefix}.schedule.drift_ms`,
       recovered: `${prefix}.recovered`,
       outcome: `${prefix}.outcome`,
+      stepOutcome: `${prefix}.step.outcome`,
+      pipelineOutcome: `${prefix}.pipeline.outcome`,
       willRetry: `${prefix}.will_retry`,
       truncated: `${prefix}.truncated`,
     }
@@ -57,6 +71,8 @@ export const SPAN = {
 export const ATTR = {
   taskType: 'task_type',
   errorType: 'error.type',
+  exceptionType: 'exception.type',
+  exceptionMessage: 'exception.message',
   system: 'messaging.system',
   operationName: 'messaging.operation.name',
   operationType: 'messaging.operation.type',

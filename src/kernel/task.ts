@@ -1,5 +1,5 @@
 // The central types: what runs (Task), what stands around it (Middleware), what turns a message into it (Adapter).
-import type { Attributes, Link } from '@opentelemetry/api'
+import type { Attributes, Link, Span } from '@opentelemetry/api'
 import type { Ending, Outcome } from './outcome.ts'
 import { shared } from './shared.ts'
 
@@ -71,7 +71,7 @@ export interface Task extends TaskFields {
   readonly system: string | undefined
   readonly type: TaskType
   readonly attempt: number
-  /** The broker's own message (a BullMQ job, an AMQP delivery, a step's context). */
+  /** The broker's own message (a BullMQ job, an AMQP delivery); a pipeline's or a step's state. Never a step's outputs. */
   readonly message: unknown
   readonly signal: AbortSignal | undefined
   /** What a step, a pipeline or a send runs inside of; undefined for a task, which starts from the root. */
@@ -90,6 +90,25 @@ export interface Task extends TaskFields {
   endAttributes: Attributes | undefined
   /** The adapter's word on a throw: control flow, another attempt, or the end. */
   readonly judge: ((error: unknown) => Outcome) | undefined
+  /** Tells the broker how far a task is, in percent; undefined where a broker has no such thing. */
+  readonly report: ((percent: number) => unknown) | undefined
+  /** Set by tracing: the span that stands for it, for links and events. */
+  span: Span | undefined
+  /** Set by logging: a logger whose lines carry the fields of whatever runs. */
+  log: TaskLog | undefined
+}
+
+/** What a handler writes lines with; pino's loggers have this shape. */
+export interface TaskLog {
+  readonly debug: LogLine
+  readonly info: LogLine
+  readonly warn: LogLine
+  readonly error: LogLine
+}
+
+export interface LogLine {
+  (message: string): void
+  (fields: object, message?: string): void
 }
 
 export type Next = () => Promise<unknown>
@@ -110,7 +129,7 @@ export interface Middleware {
   readonly notice?: ((event: TaskEvent) => void) | undefined
 }
 
-/** What happens outside any run of a handler. */
+/** What happens outside any run of a handler, or during one without being its ending. */
 export type TaskEvent =
   /** An attempt ended without a word; `final` when the broker gave the task up with it. */
   | { readonly kind: 'lost'; readonly task: Task; readonly error?: unknown; readonly final: boolean }
@@ -135,6 +154,16 @@ export type TaskEvent =
       readonly event: string
       readonly error?: unknown
     }
+  /** Something worth knowing about a running task: an event on its span, a log line. `name` without the prefix. */
+  | {
+      readonly kind: 'note'
+      readonly task: Task
+      readonly level: 'debug' | 'warn'
+      readonly name: string
+      /** Details under names that take the configured prefix; a log line drops what stands before the last dot. */
+      readonly details: Attributes
+      readonly error?: unknown
+    }
 
 /**
  * Turns one broker's messages into tasks: four fields, and only the first two are required.
@@ -154,6 +183,8 @@ export interface Adapter<Message> {
   readonly read: (message: Message) => TaskFields
   /** After a throw: `retry`, `deferred` (control flow) or `failure`. Default: `failure`. */
   readonly judge?: ((error: unknown, message: Message, task: Task) => Outcome) | undefined
+  /** Tells the broker how far a task is, in percent. */
+  readonly report?: ((percent: number, message: Message) => unknown) | undefined
   /**
    * Called once, after the whole onion has returned. With it the consumer's promise resolves whatever the handler did;
    * without it the result is returned and the handler's own error is rethrown (as BullMQ wants).
@@ -198,5 +229,8 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     endDetails: undefined,
     endAttributes: undefined,
     judge: rest.judge,
+    report: rest.report,
+    span: undefined,
+    log: undefined,
   }
 }

@@ -43,6 +43,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
     if (task.kind === 'send') return next()
     guard('logging', 'start', () => {
       correlationOf(task, options, () => extract(task.carrier))
+      task.log = logger
       if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
     })
     try {
@@ -150,7 +151,16 @@ function noticed(logger: Logger, event: TaskEvent, options: LoggingOptions): voi
       const fields = { queue: event.queue, event: event.event, ...error }
       return write(logger, 'warn', () => fields, `broker.${event.event}`)
     }
+    case 'note':
+      return write(logger, event.level, () => noteFields(event), event.name)
   }
+}
+
+function noteFields({ task, details, error }: Extract<TaskEvent, { kind: 'note' }>): LogFields {
+  const fields = taskFields(task)
+  for (const key in details) fields[key.slice(key.lastIndexOf('.') + 1)] = details[key]
+  if (error !== undefined) fields.error = errorFields(error)
+  return fields
 }
 
 function write(logger: Logger, level: Level, fields: () => LogFields, message: string): void {

@@ -17,7 +17,7 @@ import { failed, succeeded } from '../kernel/outcome.ts'
 import { extract, runInSpan } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { currentTracer } from '../kernel/tracer.ts'
-import { endAttributes, endSpan, lostSpan, startAttributes } from './tracing/content.ts'
+import { endAttributes, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 
 /** How a task's span relates to the span that its message carried. */
 export type ParentMode = 'child' | 'link' | 'root'
@@ -56,6 +56,7 @@ export function tracing(options: TracingOptions = {}): Middleware {
     const opened = guard('tracing', 'start', () => open(task, names, options))
     if (opened === undefined) return next()
     const { span, parent } = opened
+    task.span = span
     try {
       const result = await runInSpan(span, parent, next)
       endSpan(span, task, succeeded(task), names)
@@ -67,6 +68,7 @@ export function tracing(options: TracingOptions = {}): Middleware {
   }
 
   function notice(event: TaskEvent): void {
+    if (event.kind === 'note' && event.task.span !== undefined) noteOn(event.task.span, event, names)
     if (event.kind !== 'lost' && event.kind !== 'failed') return
     const { span } = open({ ...event.task, lost: undefined }, names, options)
     if (event.kind === 'lost') lostSpan(span, names)

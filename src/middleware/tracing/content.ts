@@ -3,7 +3,7 @@ import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from 
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, type Outcome } from '../../kernel/outcome.ts'
-import type { Task } from '../../kernel/task.ts'
+import type { Task, TaskEvent } from '../../kernel/task.ts'
 
 const MAX_TEXT = 4_096
 const MAX_ITEMS = 64
@@ -69,7 +69,10 @@ export function endSpan(span: Span, task: Task, ending: Ending, names: SpanNames
 }
 
 function record(span: Span, task: Task, { outcome, threw, error }: Ending, names: SpanNames): void {
+  // One key finds every failed span, whatever ran; steps and pipelines carry the word under their own name as well.
   span.setAttribute(names.outcome, outcome)
+  if (task.kind === 'step') span.setAttribute(names.stepOutcome, outcome)
+  else if (task.kind === 'pipeline') span.setAttribute(names.pipelineOutcome, outcome)
   for (const key in task.endDetails) {
     const value = task.endDetails[key]
     if (value !== undefined) span.setAttribute(names.attribute(key), value)
@@ -83,6 +86,18 @@ function record(span: Span, task: Task, { outcome, threw, error }: Ending, names
   if (info.truncated) span.setAttribute(names.truncated, true)
   span.setStatus({ code: SpanStatusCode.ERROR, message: info.message })
   span.recordException({ name: info.type, message: info.message, ...(info.stack && { stack: info.stack }) })
+}
+
+/** Adds what was noted about a running task as an event to its span. */
+export function noteOn(span: Span, event: Extract<TaskEvent, { kind: 'note' }>, names: SpanNames): void {
+  const attributes: Attributes = {}
+  for (const key in event.details) attributes[names.attribute(key)] = event.details[key]
+  if (event.error !== undefined) {
+    const { type, message } = describeError(event.error)
+    attributes[ATTR.exceptionType] = type
+    attributes[ATTR.exceptionMessage] = message
+  }
+  span.addEvent(names.attribute(event.name), attributes)
 }
 
 /** Marks and ends the zero-length span of an attempt that nobody saw end. */

@@ -51,10 +51,7 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   if (options.logging !== false) parts.push(logging(pick(options, LOGGING_OPTIONS)))
   if (options.onFailure !== undefined) parts.push(onFailure(options.onFailure))
 
-  const onion = compose(...parts)
-  const telemetry = (task: Task, next: () => Promise<unknown>): Promise<unknown> => onion(task, next)
-  return Object.assign(telemetry, {
-    notice: onion.notice,
+  return Object.assign(compose(...parts), {
     registry: measured?.registry,
     running: measured?.running ?? new Set<Task>(),
   })

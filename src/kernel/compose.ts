@@ -1,7 +1,11 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
+import { enter, type Observer, observerOf } from './around.ts'
 import { TaskspanError } from './errors.ts'
 import { guard } from './faults.ts'
 import type { Middleware, Next, Task, TaskEvent } from './task.ts'
+
+/** One layer of the onion: calls `next` at most once, returns a promise, never throws synchronously. */
+type Layer = (task: Task, next: Next) => Promise<unknown>
 
 /**
  * Composes middlewares into one, the first outermost. Composing returns a middleware, so compositions nest.
@@ -18,26 +22,63 @@ export function compose(...middlewares: Middleware[]): Middleware {
     if (typeof item === 'function') continue
     throw new TaskspanError('INVALID_OPTION', `compose: a middleware must be a function, got ${typeof item}.`)
   }
-  const [only] = middlewares
-  if (only !== undefined && middlewares.length === 1) return only
-
-  const onion = (task: Task, next: Next): Promise<unknown> => dispatch(middlewares, 0, task, next)
-  return Object.assign(onion, {
+  const parts = middlewares.flatMap((item) => composed.get(item) ?? [item])
+  const layers = toLayers(parts)
+  const onion: Middleware = Object.assign((task: Task, next: Next) => run(layers, 0, task, next), {
     notice(event: TaskEvent): void {
-      for (const item of middlewares) notify(item, event)
+      for (const item of parts) notify(item, event)
     },
   })
+  composed.set(onion, parts)
+  return onion
 }
+
+/** The parts of each composition, so that nested ones become one flat onion with as few promises as possible. */
+const composed = new WeakMap<Middleware, readonly Middleware[]>()
 
 /** Tells a middleware of an event; a listener that throws is counted, never felt. */
 export function notify(middleware: Middleware, event: TaskEvent): void {
   if (middleware.notice !== undefined) guard('middleware', 'notice', () => middleware.notice?.(event))
 }
 
-async function dispatch(middlewares: readonly Middleware[], at: number, task: Task, core: Next): Promise<unknown> {
-  const current = middlewares[at]
-  if (current === undefined) return core()
+// Neighbouring observers share one layer, and so one promise.
+function toLayers(parts: readonly Middleware[]): Layer[] {
+  const layers: Layer[] = []
+  let chain: Observer[] = []
+  for (const part of parts) {
+    const observer = observerOf(part)
+    if (observer === undefined) {
+      chain = []
+      layers.push((task, next) => checked(part, task, next))
+      continue
+    }
+    if (chain.length === 0) {
+      const own: Observer[] = []
+      chain = own
+      layers.push((task, next) => enter(own, task, next))
+    }
+    chain.push(observer)
+  }
+  return layers
+}
 
+function run(layers: readonly Layer[], at: number, task: Task, core: Next): Promise<unknown> {
+  const layer = layers[at]
+  if (layer === undefined) return safely(core)
+  if (at === layers.length - 1) return layer(task, () => safely(core))
+  return layer(task, () => run(layers, at + 1, task, core))
+}
+
+// A handler may be synchronous, and may throw synchronously; from here on there are only promises.
+function safely(core: Next): Promise<unknown> {
+  try {
+    return Promise.resolve(core())
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+async function checked(middleware: Middleware, task: Task, core: Next): Promise<unknown> {
   let inner: Promise<unknown> | undefined
   let settled = false
   let misuse: TaskspanError | undefined
@@ -46,22 +87,25 @@ async function dispatch(middlewares: readonly Middleware[], at: number, task: Ta
   }
   const next: Next = () => {
     if (inner !== undefined) {
-      misuse = new TaskspanError('NEXT_CALLED_TWICE', `Middleware '${current.name}' called next() twice.`)
+      misuse = new TaskspanError('NEXT_CALLED_TWICE', `Middleware '${middleware.name}' called next() twice.`)
       const refused = Promise.reject(misuse)
       refused.catch(() => {}) // not awaited by a careless caller: it must not end the process
       return refused
     }
-    inner = dispatch(middlewares, at + 1, task, core)
+    inner = core()
     inner.then(settle, settle)
     return inner
   }
 
-  const result = await current(task, next)
+  const result = await middleware(task, next)
   // `return next()` and `await next()` both settle the inner run first; its flag was set before we get here.
   if (inner !== undefined && !settled) {
     // Never let the broker settle a message whose handler still runs: wait for it, then say what is wrong.
     await (inner as Promise<unknown>).then(settle, settle)
-    misuse = new TaskspanError('NEXT_NOT_AWAITED', `Middleware '${current.name}' returned before next() had settled.`)
+    misuse = new TaskspanError(
+      'NEXT_NOT_AWAITED',
+      `Middleware '${middleware.name}' returned before next() had settled.`,
+    )
   }
   if (misuse !== undefined) throw misuse
   return result

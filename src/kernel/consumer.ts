@@ -1,10 +1,11 @@
 // THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { compose } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
 import { runInContext } from './propagation.ts'
 import { type Scope, shared } from './shared.ts'
-import { type Adapter, createTask, type Middleware, type Task, type TaskFields } from './task.ts'
+import { type Adapter, createTask, type Middleware, type Next, type Task, type TaskFields } from './task.ts'
 
 /** Runs one message through the onion and settles it. `handler` is called at most once. */
 export type Consume<Message> = <Result>(
@@ -24,13 +25,14 @@ export type Consume<Message> = <Result>(
  * broker.onMessage((message) => consume(message, () => handle(message.body)))
  */
 export function consumer<Message>(adapter: Adapter<Message>, middleware: Middleware): Consume<Message> {
+  const onion = compose(middleware)
   return async <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
     const task = toTask(adapter, message, signal)
 
     let ending: Ending
     let result: unknown
     try {
-      result = await within(task, () => middleware(task, async () => handler()))
+      result = await within(task, () => onion(task, handler as Next))
       ending = succeeded(task)
     } catch (error) {
       ending = failed(task, error)

@@ -1,5 +1,5 @@
 // The tracer of whichever provider is registered now: an SDK may come late, and tests exchange it.
-import { type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
+import { ProxyTracerProvider, type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
 import { VERSION } from './version.ts'
 
 let provider: TracerProvider | undefined
@@ -12,4 +12,13 @@ export function currentTracer(): Tracer {
     tracer = registered.getTracer('taskspan', VERSION)
   }
   return tracer
+}
+
+/** The tracer provider that an SDK (the user's, ours, a test's) has registered; undefined when there is none. */
+export function registeredProvider(): TracerProvider | undefined {
+  const global = trace.getTracerProvider()
+  if (!('getDelegate' in global)) return global
+  // Before a registration the API hands out a proxy whose delegate is its own no-op provider.
+  const delegate = (global as ProxyTracerProvider).getDelegate()
+  return delegate === new ProxyTracerProvider().getDelegate() ? undefined : delegate
 }

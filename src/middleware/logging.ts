@@ -1,10 +1,11 @@
 // One line per task, step and pipeline that says how it ended, joined to its trace; never the payload.
 import { diag } from '@opentelemetry/api'
 import type { Logger } from 'pino'
+import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
-import { describeError, type Ending, failed, type Outcome, rejectReason, succeeded } from '../kernel/outcome.ts'
+import { describeError, type Ending, type Outcome, rejectReason } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
@@ -39,25 +40,19 @@ export function logging(options: LoggingOptions = {}): Middleware {
   setCurrentLogger(logger)
   const slowAfterMs = options.slowAfterMs ?? 30_000
 
-  async function logging(task: Task, next: () => Promise<unknown>): Promise<unknown> {
-    if (task.kind === 'send') return next()
-    guard('logging', 'start', () => {
+  return around({
+    part: 'logging',
+    start(task) {
+      if (task.kind === 'send') return undefined
       correlationOf(task, options, () => extract(task.carrier))
-      task.log = logger
       if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
-    })
-    try {
-      const result = await next()
-      guard('logging', 'end', () => ended(logger, task, succeeded(task), slowAfterMs))
-      return result
-    } catch (error) {
-      guard('logging', 'end', () => ended(logger, task, failed(task, error), slowAfterMs))
-      throw error
-    }
-  }
-
-  const notice = (event: TaskEvent): void => noticed(logger, event, options)
-  return Object.assign(logging, { notice })
+      return undefined
+    },
+    end(task, ending) {
+      if (task.kind !== 'send') ended(logger, task, ending, slowAfterMs)
+    },
+    notice: (event) => noticed(logger, event, options),
+  })
 }
 
 /** The options that `logging()` takes, for those that pass them on. */

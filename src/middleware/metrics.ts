@@ -1,12 +1,12 @@
 // Counts and times every task, step, pipeline and send into a prom-client registry.
 import { register as defaultRegistry, type Registry } from 'prom-client'
+import { around, type Started } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
-import { guard } from '../kernel/faults.ts'
 import { ATTR } from '../kernel/names.ts'
-import { type Ending, errorType, failed, rejectReason, succeeded } from '../kernel/outcome.ts'
+import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
 import { exemplar } from './metrics/exemplar.ts'
-import { buckets, type Instruments, instruments, labelFunctions } from './metrics/registry.ts'
+import { buckets, type Instruments, instruments, labelFunctions, type TaskSeries } from './metrics/registry.ts'
 
 export { type Rendered, render } from './metrics/render.ts'
 
@@ -44,20 +44,13 @@ export function metrics(options: MetricsOptions = {}): Metrics {
   const registry = options.registry ?? defaultRegistry
   const all = instruments(registry, options)
 
-  async function metrics(task: Task, next: () => Promise<unknown>): Promise<unknown> {
-    guard('metrics', 'start', () => start(all, task))
-    try {
-      const result = await next()
-      guard('metrics', 'end', () => end(all, task, succeeded(task)))
-      return result
-    } catch (error) {
-      guard('metrics', 'end', () => end(all, task, failed(task, error)))
-      throw error
-    }
-  }
-
-  const notice = (event: TaskEvent): void => noticed(all, event)
-  return Object.assign(metrics, { notice, registry, running: all.running })
+  const middleware = around<Counted>({
+    part: 'metrics',
+    start: (task) => (task.kind === 'task' ? start(all, task) : undefined),
+    end: (task, ending, state) => end(all, task, ending, state?.series),
+    notice: (event) => noticed(all, event),
+  })
+  return Object.assign(middleware, { registry, running: all.running })
 }
 
 /** The options that `metrics()` takes, for those that pass them on. */
@@ -71,8 +64,11 @@ export const METRICS_OPTIONS = {
   waitBuckets: buckets,
 } as const
 
-function start(all: Instruments, task: Task): void {
-  if (task.kind !== 'task') return
+interface Counted extends Started {
+  readonly series: TaskSeries
+}
+
+function start(all: Instruments, task: Task): Counted {
   const series = all.ofTask(task)
   all.running.add(task)
   series.inProgress.add(1)
@@ -81,10 +77,11 @@ function start(all: Instruments, task: Task): void {
     all.cronDrift.cell(task.schedule.id).observe(Math.max(0, task.schedule.driftMs) / 1000)
   }
   for (let n = task.lost ?? 0; n > 0; n--) countLost(all, task)
+  return { series }
 }
 
-function end(all: Instruments, task: Task, ending: Ending): void {
-  if (task.kind === 'task') return endTask(all, task, ending)
+function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | undefined): void {
+  if (task.kind === 'task') return endTask(all, task, ending, series ?? all.ofTask(task))
   const seconds = ending.durationMs / 1000
   const result = ending.threw ? 'error' : 'ok'
   if (task.kind === 'send') {
@@ -102,8 +99,7 @@ function end(all: Instruments, task: Task, ending: Ending): void {
   }
 }
 
-function endTask(all: Instruments, task: Task, ending: Ending): void {
-  const series = all.ofTask(task)
+function endTask(all: Instruments, task: Task, ending: Ending, series: TaskSeries): void {
   const seconds = ending.durationMs / 1000
   const mark = exemplar(seconds)
   if (all.running.delete(task)) series.inProgress.add(-1)

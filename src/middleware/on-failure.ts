@@ -1,6 +1,6 @@
 // Tells the user's own error tracker of each final failure, once; whatever it does, the task does not feel it.
+import { around } from '../kernel/around.ts'
 import { fault, guard } from '../kernel/faults.ts'
-import { failed } from '../kernel/outcome.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 
 export type OnFailure = (error: unknown, task: Task) => unknown
@@ -14,18 +14,16 @@ export function onFailure(report: OnFailure): Middleware {
     })
   }
 
-  async function onFailure(task: Task, next: () => Promise<unknown>): Promise<unknown> {
-    try {
-      return await next()
-    } catch (error) {
-      if (task.kind === 'task' && failed(task, error).outcome === 'failure') tell(error, task)
-      throw error
-    }
-  }
-
   const notice = (event: TaskEvent): void => {
     if (event.kind === 'failed' || event.kind === 'gave_up') tell(event.error, event.task)
     else if (event.kind === 'lost' && event.final) tell(event.error, event.task)
   }
-  return Object.assign(onFailure, { notice })
+  return around({
+    part: 'on_failure',
+    start: () => undefined,
+    end(task, { outcome, error }) {
+      if (task.kind === 'task' && outcome === 'failure') tell(error, task)
+    },
+    notice,
+  })
 }

@@ -9,12 +9,13 @@ import {
   SpanKind,
   trace,
 } from '@opentelemetry/api'
+import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
 import { fault, guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
-import { failed, succeeded } from '../kernel/outcome.ts'
-import { extract, runInSpan } from '../kernel/propagation.ts'
+import { failed } from '../kernel/outcome.ts'
+import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { endAttributes, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
@@ -52,21 +53,6 @@ export function tracing(options: TracingOptions = {}): Middleware {
   allowCorrelation(options)
   const names = spanNames(options.prefix ?? DEFAULT_PREFIX)
 
-  async function tracing(task: Task, next: () => Promise<unknown>): Promise<unknown> {
-    const opened = guard('tracing', 'start', () => open(task, names, options))
-    if (opened === undefined) return next()
-    const { span, parent } = opened
-    task.span = span
-    try {
-      const result = await runInSpan(span, parent, next)
-      endSpan(span, task, succeeded(task), names)
-      return result
-    } catch (error) {
-      endSpan(span, task, failed(task, error), names)
-      throw error
-    }
-  }
-
   function notice(event: TaskEvent): void {
     if (event.kind === 'note' && event.task.span !== undefined) noteOn(event.task.span, event, names)
     if (event.kind !== 'lost' && event.kind !== 'failed') return
@@ -75,7 +61,14 @@ export function tracing(options: TracingOptions = {}): Middleware {
     else endSpan(span, event.task, failed(event.task, event.error), names)
   }
 
-  return Object.assign(tracing, { notice })
+  return around<Opened>({
+    part: 'tracing',
+    start: (task) => open(task, names, options),
+    end(task, ending, opened) {
+      if (opened !== undefined) endSpan(opened.span, task, ending, names)
+    },
+    notice,
+  })
 }
 
 /** The options that `tracing()` takes, for those that pass them on. */
@@ -94,7 +87,7 @@ export const TRACING_OPTIONS = {
 
 interface Opened {
   readonly span: Span
-  readonly parent: Context
+  readonly context: Context
 }
 
 function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
@@ -109,7 +102,7 @@ function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
       { kind: kindOf(task), attributes, ...(links && { links }) },
       parent,
     )
-    return { span, parent }
+    return { span, context: trace.setSpan(parent, span) }
   }
 
   const carried = extract(task.carrier)
@@ -138,7 +131,7 @@ function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
     gone.addLink({ context: span.spanContext() })
     lostSpan(gone, names)
   }
-  return { span, parent }
+  return { span, context: trace.setSpan(parent, span) }
 }
 
 const MAX_LOST_SPANS = 5

@@ -157,6 +157,12 @@ export const METRIC = {
     labels: ['queue', 'event'],
     help: 'What the broker or its client reported outside any task.',
   },
+  deadLettered: {
+    name: 'messages_dead_lettered_total',
+    type: 'counter',
+    labels: ['queue'],
+    help: 'Messages given up by their consumer: dead-lettered, or dropped where the queue has no dead-letter exchange.',
+  },
   cronLastSuccess: {
     name: 'cron_last_success_timestamp_seconds',
     type: 'gauge',

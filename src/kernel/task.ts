@@ -92,6 +92,8 @@ export interface Task extends TaskFields {
   readonly judge: ((error: unknown) => Outcome) | undefined
   /** Tells the broker how far a task is, in percent; undefined where a broker has no such thing. */
   readonly report: ((percent: number) => unknown) | undefined
+  /** After a throw, set by the adapter's judge: what becomes of the message, in words for the log line. */
+  fate: string | undefined
   /** Set by tracing: the span that stands for it, for links and events. */
   span: Span | undefined
   /** Set by logging: a logger whose lines carry the fields of whatever runs. */
@@ -154,6 +156,8 @@ export type TaskEvent =
       readonly event: string
       readonly error?: unknown
     }
+  /** A message was given up without another attempt: dead-lettered, or dropped where the broker keeps no dead letters. */
+  | { readonly kind: 'dead_lettered'; readonly queue: string }
   /** Something worth knowing about a running task: an event on its span, a log line. `name` without the prefix. */
   | {
       readonly kind: 'note'
@@ -230,6 +234,7 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     endAttributes: undefined,
     judge: rest.judge,
     report: rest.report,
+    fate: undefined,
     span: undefined,
     log: undefined,
   }

@@ -112,8 +112,12 @@ function endFields(task: Task, { outcome, durationMs, threw, error }: Ending): L
   if (reason !== undefined) fields.reason = reason
   if (!threw) return fields
   if (task.kind === 'task') fields.will_retry = outcome === 'retry'
-  if (outcome === 'rejected') fields.reason = rejectReason(error)
-  else fields.error = errorFields(error)
+  if (outcome === 'rejected') {
+    fields.reason = rejectReason(error)
+    return fields
+  }
+  fields.error = errorFields(error)
+  if (task.fate !== undefined) fields.reason = task.fate
   return fields
 }
 

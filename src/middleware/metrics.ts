@@ -137,6 +137,8 @@ function noticed(all: Instruments, event: TaskEvent): void {
       return (event.event === 'missed' ? all.cronMissed : all.cronOverlaps).cell(event.schedule).add(event.count)
     case 'planned':
       return planned(all, event.schedule)
+    case 'dead_lettered':
+      return all.deadLettered.cell(event.queue).add(1)
     case 'broker':
       return all.brokerEvents.cell(event.queue, event.event).add(1)
   }

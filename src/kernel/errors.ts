@@ -12,7 +12,8 @@ const HELP = {
   INVALID_MESSAGE: 'Pass a recorded message of the shape that the adapter reads.',
   INVALID_PIPELINE: 'Correct the step that the message names. Ids match ^[a-z][a-z0-9_]{0,63}$ and stand once.',
   INVALID_INPUT: 'Pass an input that the schema given to `.input()` accepts.',
-  INVALID_OUTPUT: 'With a checkpoint a step returns plain JSON of at most 64 KiB: return a key or a path to larger data.',
+  INVALID_OUTPUT:
+    'With a checkpoint a step returns plain JSON of at most 64 KiB: return a key or a path to larger data.',
   STEP_TIMED_OUT: 'Raise `timeoutMs`, or make the step stop when its `signal` aborts.',
   PIPELINE_FAILED: 'See `cause` for the error of the step, `step` and `attempt` for where it was thrown.',
   PIPELINE_CANCELLED: 'The signal given to `run()` was aborted; see `cause` for its reason.',

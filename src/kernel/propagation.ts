@@ -6,11 +6,15 @@ import type { Carrier } from './task.ts'
 
 const MAX_CARRIER = 8_192
 
+// What is too big or no string is ignored and counted when a propagator asks for it: other headers are not our business.
 const getter = {
-  // Own string properties only: a carrier is foreign input, and `__proto__` is a key like any other.
+  // Own properties only: a carrier is foreign input, and `__proto__` is a key like any other.
   get(carrier: Carrier, key: string): string | undefined {
     const value = Object.hasOwn(carrier, key) ? carrier[key] : undefined
-    return typeof value === 'string' ? value : undefined
+    if (typeof value === 'string' && value.length <= MAX_CARRIER) return value
+    if (value !== undefined && value !== null)
+      fault('propagation', typeof value === 'string' ? 'oversized' : 'wrong_type')
+    return undefined
   },
   keys: (carrier: Carrier): string[] => Object.keys(carrier),
 }
@@ -25,26 +29,11 @@ const setter = {
 export function extract(carrier: Carrier | undefined): Context {
   if (carrier === undefined) return ROOT_CONTEXT
   try {
-    if (!fits(carrier)) {
-      fault('propagation', 'oversized')
-      return ROOT_CONTEXT
-    }
     return propagation.extract(ROOT_CONTEXT, carrier, getter)
   } catch (error) {
     fault('propagation', 'extract', error)
     return ROOT_CONTEXT
   }
-}
-
-// Only what a propagator would read counts: AMQP headers may hold much else.
-function fits(carrier: Carrier): boolean {
-  let size = 0
-  for (const key of propagation.fields()) {
-    const value = getter.get(carrier, key)
-    if (value !== undefined) size += value.length
-    else if (Object.hasOwn(carrier, key) && carrier[key] != null) fault('propagation', 'wrong_type')
-  }
-  return size <= MAX_CARRIER
 }
 
 /** Parses a carrier that travels as a JSON string. Anything but an object is ignored and counted. */

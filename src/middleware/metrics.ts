@@ -5,7 +5,7 @@ import { checkOptions } from '../kernel/errors.ts'
 import { ATTR } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
-import { exemplar } from './metrics/exemplar.ts'
+import { sampledSpan } from './metrics/exemplar.ts'
 import { buckets, type Instruments, instruments, labelFunctions, type TaskSeries } from './metrics/registry.ts'
 
 export { type Rendered, render } from './metrics/render.ts'
@@ -90,10 +90,10 @@ function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | 
     if (!ending.threw) all.sent.cell(task.queue, String(name)).add(typeof count === 'number' ? count : 1)
   } else if (task.kind === 'step') {
     all.steps.cell(task.queue, task.name, ending.outcome).add(1)
-    all.stepDuration.cell(task.queue, task.name, result).observe(seconds, exemplar(seconds))
+    all.stepDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(), Date.now())
   } else {
     all.pipelines.cell(task.queue, ending.outcome).add(1)
-    all.pipelineDuration.cell(task.queue, result).observe(seconds, exemplar(seconds))
+    all.pipelineDuration.cell(task.queue, result).observe(seconds, sampledSpan(), Date.now())
     const critical = task.endDetails?.['pipeline.critical_path_ms']
     if (typeof critical === 'number') all.pipelineCriticalPath.cell(task.queue, result).observe(critical / 1000)
   }
@@ -101,11 +101,12 @@ function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | 
 
 function endTask(all: Instruments, task: Task, ending: Ending, series: TaskSeries): void {
   const seconds = ending.durationMs / 1000
-  const mark = exemplar(seconds)
+  const span = sampledSpan()
+  const at = task.startedAt + ending.durationMs
   if (all.running.delete(task)) series.inProgress.add(-1)
   series.ended(ending.outcome).add(1)
-  series.duration(ending.threw ? 'error' : 'ok').observe(seconds, mark)
-  if (ending.outcome === 'failure') series.failed(errorType(ending.error), mark)
+  series.duration(ending.threw ? 'error' : 'ok').observe(seconds, span, at)
+  if (ending.outcome === 'failure') series.failed(errorType(ending.error), span, at)
   else if (ending.outcome === 'rejected') all.rejected.cell(task.queue, rejectReason(ending.error) ?? 'other').add(1)
   if (task.schedule === undefined) return
   if (!ending.threw) all.cronLastSuccess.cell(task.schedule.id).set(Date.now() / 1000)

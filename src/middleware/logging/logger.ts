@@ -66,21 +66,17 @@ let fallback: Logger | undefined
 export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logger {
   const known = redact === defaultRedact ? children.get(parent) : undefined
   if (known !== undefined) return known
+  const internals = parent as unknown as Record<symbol, unknown>
+  // With our mixin (`logger()`, `pino({ mixin })`) the fields are there already.
+  const hasFields = internals[pino.symbols.mixinSym] === mixin
   // pino replaces a formatter of the parent's by a child's, so the user's own is called from ours.
-  const formatters = (parent as unknown as Record<symbol, { log?: Redact } | undefined>)[pino.symbols.formattersSym]
-  const users = formatters?.log
-  const child = parent.child(
-    {},
-    {
-      formatters: {
-        log(object) {
-          const redacted = guard('logging', 'redact', () => redact(object as Record<string, unknown>)) ?? {}
-          const fields = { ...mixin(), ...redacted }
-          return users === undefined ? fields : users(fields)
-        },
-      },
-    },
-  )
+  const users = (internals[pino.symbols.formattersSym] as { log?: Redact } | undefined)?.log
+  const format = (object: object): Record<string, unknown> => {
+    const redacted = guard('logging', 'redact', () => redact(object as Record<string, unknown>)) ?? {}
+    const line = hasFields ? redacted : { ...mixin(), ...redacted }
+    return users === undefined ? line : users(line)
+  }
+  const child = parent.child({}, { formatters: { log: format } })
   if (redact === defaultRedact) children.set(parent, child)
   return child
 }

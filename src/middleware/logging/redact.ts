@@ -39,23 +39,26 @@ export function redaction(more: readonly string[] = []): Redact {
 
   // Copies only what it changes: most lines hold nothing secret.
   const walk = (value: unknown, depth: number): unknown => {
-    if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return value
-    if (Array.isArray(value)) return changed(value, [...value.entries()], depth)
-    const prototype = Object.getPrototypeOf(value)
-    if (prototype !== Object.prototype && prototype !== null) return value
-    return changed(value, Object.entries(value), depth)
-  }
-  const changed = (value: object, entries: [string | number, unknown][], depth: number): object => {
-    let copy: Record<string | number, unknown> | undefined
-    for (const [key, item] of entries) {
-      const next = typeof key === 'string' && isSecret(key) ? REDACTED : walk(item, depth + 1)
+    if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
+    const isArray = Array.isArray(value)
+    if (!isArray && !isPlain(value)) return value
+    const source = value as Record<string, unknown>
+    let copy: Record<string, unknown> | undefined
+    for (const key of Object.keys(source)) {
+      const item = source[key]
+      const next = !isArray && isSecret(key) ? REDACTED : walk(item, depth + 1)
       if (next === item) continue
-      copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>
+      copy ??= (isArray ? [...value] : { ...source }) as Record<string, unknown>
       copy[key] = next
     }
     return copy ?? value
   }
   return (fields) => walk(fields, 1) as Record<string, unknown>
+}
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function plain(key: string): string {

@@ -1,10 +1,35 @@
 // The exemplar of the active span, when it is sampled: the bridge from a metric to its trace.
-import { context, TraceFlags, trace } from '@opentelemetry/api'
-import type { Exemplar } from './instruments.ts'
+import { context, type SpanContext, TraceFlags, trace } from '@opentelemetry/api'
 
-/** `{trace_id, span_id}` of the active sampled span; 64 characters, so within OpenMetrics' 128. */
-export function exemplar(value: number): Exemplar | undefined {
+/** The active span if it is sampled, to be kept with a value. */
+export function sampledSpan(): SpanContext | undefined {
   const active = trace.getSpanContext(context.active())
-  if (active === undefined || (active.traceFlags & TraceFlags.SAMPLED) === 0) return undefined
-  return { labelSet: { trace_id: active.traceId, span_id: active.spanId }, value, timestamp: Date.now() / 1000 }
+  return active !== undefined && (active.traceFlags & TraceFlags.SAMPLED) !== 0 ? active : undefined
+}
+
+/** What stands behind a sample in OpenMetrics; 64 characters of ids, so within its limit of 128. */
+export interface Exemplar {
+  readonly labelSet: { readonly trace_id: string; readonly span_id: string }
+  readonly value: number
+  /** Unix seconds. */
+  readonly timestamp: number
+}
+
+/** Keeps the last sampled observation of a cell or bucket; written per task, so it only keeps, and is read at a scrape. */
+export class LastSampled {
+  private span: SpanContext | undefined
+  private value = 0
+  private at = 0
+
+  keep(span: SpanContext, value: number, at: number): void {
+    this.span = span
+    this.value = value
+    this.at = at
+  }
+
+  get exemplar(): Exemplar | undefined {
+    if (this.span === undefined) return undefined
+    const { traceId, spanId } = this.span
+    return { labelSet: { trace_id: traceId, span_id: spanId }, value: this.value, timestamp: this.at / 1000 }
+  }
 }

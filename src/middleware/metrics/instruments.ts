@@ -1,17 +1,12 @@
 // Accumulators of our own behind prom-client's registry: ordinary metrics to a scrape, plain additions to a task.
+import type { SpanContext } from '@opentelemetry/api'
 import type { Metric, Registry } from 'prom-client'
 import type { MetricName } from '../../kernel/names.ts'
+import { type Exemplar, LastSampled } from './exemplar.ts'
 import type { LabelCaps } from './labels.ts'
 
 // prom-client hashes the labels on every call; a task here touches a cell that it found once. What prom-client's registry
 // asks of a metric is small: name, help, type, aggregator, get(), reset(). Everything below serves these.
-
-export interface Exemplar {
-  readonly labelSet: { readonly trace_id: string; readonly span_id: string }
-  readonly value: number
-  /** Unix seconds. */
-  readonly timestamp: number
-}
 
 interface Sample {
   labels: Record<string, string | number>
@@ -118,11 +113,17 @@ abstract class Instrument<Cell extends { touched: boolean }> {
 export class Value {
   touched = false
   value = 0
-  exemplar: Exemplar | undefined
+  last: LastSampled | undefined
 
   add(amount: number): void {
     this.touched = true
     this.value += amount
+  }
+
+  /** Keeps the sampled span behind the latest increment, at a time in ms since the epoch. */
+  mark(span: SpanContext, at: number): void {
+    this.last ??= new LastSampled()
+    this.last.keep(span, 1, at)
   }
 
   set(value: number): void {
@@ -139,11 +140,11 @@ export class Values extends Instrument<Value> {
 
   protected clear(cell: Value): void {
     cell.value = 0
-    cell.exemplar = undefined
+    cell.last = undefined
   }
 
   protected sample(labels: Record<string, string>, cell: Value, into: Sample[]): void {
-    into.push({ labels, value: cell.value, exemplar: cell.exemplar })
+    into.push({ labels, value: cell.value, exemplar: cell.last?.exemplar })
   }
 }
 
@@ -152,22 +153,30 @@ export class Distribution {
   sum = 0
   count = 0
   readonly counts: number[]
-  readonly exemplars: (Exemplar | undefined)[]
+  readonly last: (LastSampled | undefined)[]
 
   constructor(readonly bounds: readonly number[]) {
     this.counts = new Array<number>(bounds.length + 1).fill(0)
-    this.exemplars = new Array<Exemplar | undefined>(bounds.length + 1).fill(undefined)
+    this.last = new Array<LastSampled | undefined>(bounds.length + 1).fill(undefined)
   }
 
-  observe(value: number, exemplar?: Exemplar): void {
+  /** @param span the sampled span behind the value, observed at `at` ms since the epoch */
+  observe(value: number, span?: SpanContext, at = 0): void {
     const { bounds } = this
-    let at = 0
-    while (at < bounds.length && value > (bounds[at] as number)) at++
+    let bucket = 0
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++
     this.touched = true
     this.sum += value
     this.count++
-    this.counts[at] = (this.counts[at] as number) + 1
-    if (exemplar !== undefined) this.exemplars[at] = exemplar
+    this.counts[bucket] = (this.counts[bucket] as number) + 1
+    if (span !== undefined) {
+      let last = this.last[bucket]
+      if (last === undefined) {
+        last = new LastSampled()
+        this.last[bucket] = last
+      }
+      last.keep(span, value, at)
+    }
   }
 }
 
@@ -192,7 +201,7 @@ export class Histogram extends Instrument<Distribution> {
     cell.sum = 0
     cell.count = 0
     cell.counts.fill(0)
-    cell.exemplars.fill(undefined)
+    cell.last.fill(undefined)
   }
 
   protected sample(sharedLabels: Record<string, string>, cell: Distribution, into: Sample[]): void {
@@ -201,7 +210,7 @@ export class Histogram extends Instrument<Distribution> {
     for (let at = 0; at < cell.counts.length; at++) {
       total += cell.counts[at] as number
       const le = this.bounds[at] ?? '+Inf'
-      into.push({ labels: { le }, sharedLabels, value: total, metricName, exemplar: cell.exemplars[at] })
+      into.push({ labels: { le }, sharedLabels, value: total, metricName, exemplar: cell.last[at]?.exemplar })
     }
     into.push({ labels: {}, sharedLabels, value: cell.sum, metricName: `${this.fullName}_sum` })
     into.push({ labels: {}, sharedLabels, value: cell.count, metricName: `${this.fullName}_count` })

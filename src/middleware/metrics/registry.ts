@@ -1,4 +1,5 @@
 // The instruments of one registry and prefix: made once, found again by a second instance or a hot reload.
+import type { SpanContext } from '@opentelemetry/api'
 import type { Registry } from 'prom-client'
 import { TaskspanError } from '../../kernel/errors.ts'
 import { fault, faults, guard } from '../../kernel/faults.ts'
@@ -7,7 +8,7 @@ import { DEFAULT_PREFIX, METRIC, type MetricKey, type MetricName } from '../../k
 import type { Outcome } from '../../kernel/outcome.ts'
 import type { Task } from '../../kernel/task.ts'
 import type { MetricsOptions } from '../metrics.ts'
-import { type Distribution, type Exemplar, Histogram, type Value, Values } from './instruments.ts'
+import { type Distribution, Histogram, type Value, Values } from './instruments.ts'
 import { LabelCaps, queueLabel } from './labels.ts'
 
 const DURATION = [
@@ -25,7 +26,7 @@ export interface TaskSeries {
   readonly wait: Distribution
   ended(outcome: Outcome): Value
   duration(result: 'ok' | 'error'): Distribution
-  failed(type: string, mark?: Exemplar): void
+  failed(type: string, span?: SpanContext, at?: number): void
 }
 
 type CounterKey = { [K in MetricKey]: (typeof METRIC)[K]['type'] extends 'histogram' ? never : K }[MetricKey]
@@ -101,10 +102,10 @@ function taskSeries(
       wait: all.wait.cell(queue, name, ...extra),
       ended: (outcome) => kept(endings, outcome, () => all.tasks.cell(queue, name, type, outcome, ...extra)),
       duration: (result) => kept(durations, result, () => all.duration.cell(queue, name, type, result, ...extra)),
-      failed(error, mark) {
+      failed(error, span, at = Date.now()) {
         const cell = all.failures.cell(queue, name, type, error, ...extra)
         cell.add(1)
-        if (mark !== undefined) cell.exemplar = { ...mark, value: 1 }
+        if (span !== undefined) cell.mark(span, at)
       },
     }
     // Beyond this many kinds of task the look-up is made anew: the cells behind it are capped, this cache must be too.

@@ -1,0 +1,72 @@
+// A handle on a channel: what happens to it outside of any message, counted, logged, and told to those who listen.
+import { guard } from '../../kernel/faults.ts'
+import type { AmqpEvent, Ears, Listener, Report } from './events.ts'
+
+/** What a listener is told. */
+export interface AmqpNotice {
+  readonly event: AmqpEvent
+  readonly queue: string
+  /** Why, where that is known. */
+  readonly error: unknown
+}
+
+export interface AmqpObservation extends AsyncDisposable {
+  /** The queue's label; `(anonymous)` for a queue that the broker named. */
+  readonly queue: string
+  /**
+   * Calls `listener` each time that `event` happens; what it throws is counted.
+   *
+   * @returns a function that ends it
+   */
+  on(event: AmqpEvent, listener: (notice: AmqpNotice) => void): () => void
+  /** Removes our listeners from the channel, and nothing else. */
+  close(): Promise<void>
+}
+
+export class Observation implements AmqpObservation, Listener {
+  private readonly listeners = new Map<AmqpEvent, Set<(notice: AmqpNotice) => void>>()
+  protected readonly unlisten: () => void
+
+  constructor(
+    ears: Ears,
+    private readonly report: Report,
+    channel: object,
+    readonly queue: string,
+  ) {
+    this.unlisten = ears.listen(channel, this)
+  }
+
+  on(event: AmqpEvent, listener: (notice: AmqpNotice) => void): () => void {
+    let listeners = this.listeners.get(event)
+    if (listeners === undefined) {
+      listeners = new Set()
+      this.listeners.set(event, listeners)
+    }
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
+  }
+
+  /** Counted, logged and told. */
+  happened(event: AmqpEvent, error?: unknown): void {
+    this.report(this.queue, event, error)
+    this.tell(event, error)
+  }
+
+  tell(event: AmqpEvent, error?: unknown): void {
+    for (const listener of this.listeners.get(event) ?? []) {
+      guard('rabbitmq', 'listener', () => listener({ event, queue: this.queue, error }))
+    }
+  }
+
+  gone(): void {}
+
+  async close(): Promise<void> {
+    this.unlisten()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,7 +1,7 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
 import { enter, type Observer, observerOf } from './around.ts'
 import { TaskspanError } from './errors.ts'
-import { guard } from './faults.ts'
+import { fault, guard } from './faults.ts'
 import type { Middleware, Next, Task, TaskEvent } from './task.ts'
 
 /** One layer of the onion: calls `next` at most once, returns a promise, never throws synchronously. */
@@ -81,13 +81,15 @@ function safely(core: Next): Promise<unknown> {
 async function checked(middleware: Middleware, task: Task, core: Next): Promise<unknown> {
   let inner: Promise<unknown> | undefined
   let settled = false
+  let returned = false
   let misuse: TaskspanError | undefined
   const settle = (): void => {
     settled = true
   }
   const next: Next = () => {
-    if (inner !== undefined) {
-      misuse = new TaskspanError('NEXT_CALLED_TWICE', `Middleware '${middleware.name}' called next() twice.`)
+    if (returned || inner !== undefined) {
+      misuse = returned ? notAwaited(middleware) : calledTwice(middleware)
+      if (returned) fault('middleware', 'late_next', misuse) // the task is over: nobody else can be told
       const refused = Promise.reject(misuse)
       refused.catch(() => {}) // not awaited by a careless caller: it must not end the process
       return refused
@@ -97,16 +99,31 @@ async function checked(middleware: Middleware, task: Task, core: Next): Promise<
     return inner
   }
 
-  const result = await middleware(task, next)
-  // `return next()` and `await next()` both settle the inner run first; its flag was set before we get here.
-  if (inner !== undefined && !settled) {
-    // Never let the broker settle a message whose handler still runs: wait for it, then say what is wrong.
-    await (inner as Promise<unknown>).then(settle, settle)
-    misuse = new TaskspanError(
-      'NEXT_NOT_AWAITED',
-      `Middleware '${middleware.name}' returned before next() had settled.`,
-    )
+  try {
+    const result = await middleware(task, next)
+    // `return next()` and `await next()` both settle the inner run first; its flag was set before we get here.
+    if (inner !== undefined && !settled) throw notAwaited(middleware, await failureOf(inner))
+    if (misuse !== undefined) throw misuse
+    return result
+  } finally {
+    returned = true
+    // A middleware may also throw early. Never let the broker settle a message whose handler still runs.
+    if (inner !== undefined && !settled) await failureOf(inner)
   }
-  if (misuse !== undefined) throw misuse
-  return result
+}
+
+/** Waits for a run; gives what it rejected with. */
+function failureOf(run: Promise<unknown>): Promise<ErrorOptions> {
+  return run.then(
+    () => ({}),
+    (cause: unknown) => ({ cause }),
+  )
+}
+
+function calledTwice({ name }: Middleware): TaskspanError {
+  return new TaskspanError('NEXT_CALLED_TWICE', `Middleware '${name}' called next() twice.`)
+}
+
+function notAwaited({ name }: Middleware, cause?: ErrorOptions): TaskspanError {
+  return new TaskspanError('NEXT_NOT_AWAITED', `Middleware '${name}' returned before next() had settled.`, cause)
 }

@@ -51,7 +51,15 @@ export class TaskspanError extends Error {
 /** Why a handler refused a message; the label `reason` of `taskiq_messages_rejected_total`. */
 export type RejectReason = 'malformed' | 'unknown_task' | 'expired' | 'other'
 
-const REASONS: ReadonlySet<string> = new Set<RejectReason>(['malformed', 'unknown_task', 'expired', 'other'])
+const REASONS: ReadonlySet<unknown> = new Set<RejectReason>(['malformed', 'unknown_task', 'expired', 'other'])
+
+/** What is no known reason counts as `other`: the word is a metric label. */
+export function toRejectReason(reason: unknown): RejectReason {
+  return REASONS.has(reason) ? (reason as RejectReason) : 'other'
+}
+
+/** Marks a rejection for every copy of the package; a `code` or a `reason` the user's own errors may have too. */
+export const REJECTION = Symbol.for('taskspan.rejection.1')
 
 /** What `throw reject(…)` throws. */
 export class RejectedError extends TaskspanError {
@@ -61,7 +69,11 @@ export class RejectedError extends TaskspanError {
 
   constructor(reason: RejectReason, message?: string) {
     super('REJECTED', message ?? `Message rejected: ${reason}.`)
-    this.reason = REASONS.has(reason) ? reason : 'other'
+    this.reason = toRejectReason(reason)
+  }
+
+  get [REJECTION](): RejectReason {
+    return this.reason
   }
 }
 

@@ -1,5 +1,6 @@
 // How a run ended: one classification, used by spans, metrics and logs alike.
-import { RejectedError } from './errors.ts'
+import { REJECTION, type RejectReason, toRejectReason } from './errors.ts'
+import { guard } from './faults.ts'
 import type { Task } from './task.ts'
 
 /** One word for how a task, step, pipeline or send ended. */
@@ -49,26 +50,23 @@ export function failed(task: Task, error: unknown): Ending {
 
 // The order is the contract's: control flow, refusal, cancellation, and only then failure.
 function judge(task: Task, error: unknown): Outcome {
-  const judged = task.judge === undefined ? 'failure' : task.judge(error)
+  // Whatever a judge does with the error, the task's own error goes on: this runs between a throw and its rethrow.
+  const judged =
+    task.judge === undefined ? 'failure' : (guard('outcome', 'judge', () => task.judge?.(error)) ?? 'failure')
   if (judged === 'deferred') return judged
   // A message is refused, not a step: there it is a failure like any other.
-  if (task.kind === 'task' && isRejection(error)) return 'rejected'
+  if (task.kind === 'task' && rejectReason(error) !== undefined) return 'rejected'
   if (task.signal?.aborted && judged !== 'timeout') return 'cancelled'
   return judged
 }
 
-function isRejection(error: unknown): error is RejectedError {
-  return rejectReason(error) !== undefined
-}
-
 /** The reason of an error made by `reject()`, also by another copy of the package. */
-export function rejectReason(error: unknown): string | undefined {
-  if (error instanceof RejectedError) return error.reason
+export function rejectReason(error: unknown): RejectReason | undefined {
   try {
-    const { code, reason } = error as { code?: unknown; reason?: unknown }
-    return code === 'REJECTED' && typeof reason === 'string' ? reason.slice(0, 32) : undefined
+    const reason = (error as { [REJECTION]?: unknown })[REJECTION]
+    return reason === undefined ? undefined : toRejectReason(reason)
   } catch {
-    return undefined // undefined, null, or a getter that throws
+    return undefined // undefined, null, a proxy or a getter that throws
   }
 }
 
@@ -112,12 +110,18 @@ export function errorType(error: unknown): string {
   if (error === null || (typeof error !== 'object' && typeof error !== 'function')) {
     return error === null ? 'null' : typeof error
   }
-  const reason = rejectReason(error)
-  if (reason !== undefined) return 'Rejected'
-  const name = text(error, 'name') ?? 'Error'
-  const code = name === 'Error' ? text(error, 'code') : undefined
-  if (code !== undefined && TYPE.test(code)) return code
-  return TYPE.test(name) ? name : 'Error'
+  if (rejectReason(error) !== undefined) return 'Rejected'
+  // Most people write `class PaymentError extends Error {}` and leave the name as it is.
+  const candidates = [text(error, 'name'), className(error), text(error, 'code')]
+  return candidates.find((name) => name !== undefined && name !== 'Error' && TYPE.test(name)) ?? 'Error'
+}
+
+function className(error: object): string | undefined {
+  try {
+    return error.constructor.name
+  } catch {
+    return undefined
+  }
 }
 
 function text(error: object, key: 'message' | 'stack' | 'code' | 'name'): string | undefined {
@@ -139,5 +143,6 @@ function cut(value: string, limit: number): string {
 
 /** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */
 export function maskUrls(text: string): string {
-  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi, '$1***@') : text
+  // The scheme is bounded, or a text of dots would cost quadratic time.
+  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/?#"'<>]*@/gi, '$1***@') : text
 }

@@ -27,8 +27,10 @@ export function allowCorrelation(options: CorrelationOptions): void {
 /** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
 export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
   if (task.correlation !== undefined) return task.correlation
-  task.correlation = task.kind === 'task' ? ofMessage(task, options, extracted) : inherited(task, options)
-  return task.correlation
+  const values = task.kind === 'task' ? ofMessage(task, options, extracted) : inherited(task, options)
+  // Nothing is not yet an answer: of `tracing(), logging({ correlation })` the second one knows the keys.
+  if (values !== NONE) task.correlation = values
+  return values
 }
 
 function ofMessage(
@@ -70,12 +72,22 @@ const NONE: Correlation = Object.freeze({})
 
 /** The allowed values that a message sent from here carries: bound ones, the task's, or the application's own baggage. */
 export function travelling(active: Context): Correlation {
-  if (shared.correlation.size === 0) return {}
-  const found: Record<string, string> = {}
   const scope = shared.scope.getStore()
   const baggage = propagation.getBaggage(active)
+  return allowed((key) => scope?.bound[key] ?? scope?.task?.correlation?.[key] ?? baggage?.getEntry(key)?.value)
+}
+
+/** The allowed values among the baggage of a message. */
+export function received(carried: Context): Correlation {
+  const baggage = propagation.getBaggage(carried)
+  return baggage === undefined ? NONE : allowed((key) => baggage.getEntry(key)?.value)
+}
+
+function allowed(read: (key: string) => string | undefined): Correlation {
+  if (shared.correlation.size === 0) return NONE
+  const found: Record<string, string> = {}
   for (const key of shared.correlation) {
-    const value = scope?.bound[key] ?? scope?.task?.correlation?.[key] ?? baggage?.getEntry(key)?.value
+    const value = read(key)
     if (value !== undefined) found[key] = cutValue(value)
   }
   return found

@@ -1,8 +1,8 @@
 // Carrier <-> context, safely: through the global propagator, whichever it is; never throwing, never oversized.
 import { type Context, context, propagation, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
-import { travelling } from './correlation.ts'
+import { received, travelling } from './correlation.ts'
 import { fault, guard } from './faults.ts'
-import type { Carrier } from './task.ts'
+import type { Carrier, Correlation } from './task.ts'
 
 const MAX_CARRIER = 8_192
 
@@ -29,7 +29,7 @@ const setter = {
 export function extract(carrier: Carrier | undefined): Context {
   if (carrier === undefined) return ROOT_CONTEXT
   try {
-    return propagation.extract(ROOT_CONTEXT, carrier, getter)
+    return withBaggage(propagation.extract(ROOT_CONTEXT, carrier, getter), received)
   } catch (error) {
     fault('propagation', 'extract', error)
     return ROOT_CONTEXT
@@ -58,7 +58,7 @@ export function injectCarrier(from?: Context): Record<string, string> {
   const carrier: Record<string, string> = {}
   try {
     const active = from ?? context.active()
-    propagation.inject(withBaggage(active), carrier, setter)
+    propagation.inject(withBaggage(active, travelling), carrier, setter)
     let size = 0
     for (const key of Object.keys(carrier)) size += String(carrier[key]).length
     if (size <= MAX_CARRIER) return carrier
@@ -69,9 +69,10 @@ export function injectCarrier(from?: Context): Record<string, string> {
   return {}
 }
 
-// Baggage is personal data's favourite way out: only allowed keys are written, whatever else the application put there.
-function withBaggage(active: Context): Context {
-  const allowed = travelling(active)
+// Baggage is personal data's favourite way out. Only allowed keys are written, whatever else the application put there;
+// and only allowed keys are kept of a message's, or the task's outgoing HTTP would hand a stranger's on to others.
+function withBaggage(active: Context, allow: (from: Context) => Correlation): Context {
+  const allowed = allow(active)
   const entries = Object.entries(allowed)
   if (entries.length === 0) return propagation.getBaggage(active) ? propagation.deleteBaggage(active) : active
   return propagation.setBaggage(
@@ -90,7 +91,7 @@ export function runInContext<T>(active: Context, fn: () => T): T {
   let ran: { value: T } | undefined
   try {
     context.with(active, () => {
-      ran = { value: fn() }
+      ran ??= { value: fn() }
     })
   } catch (error) {
     fault('propagation', 'context', error)

@@ -5,7 +5,7 @@ import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
 import { runInContext } from './propagation.ts'
 import { type Scope, shared } from './shared.ts'
-import { type Adapter, createTask, type Middleware, type Next, type Task, type TaskFields } from './task.ts'
+import { type Adapter, createTask, type Middleware, type Next, type Task } from './task.ts'
 
 /** Runs one message through the onion and settles it. `handler` is called at most once. */
 export type Consume<Message> = <Result>(
@@ -49,21 +49,24 @@ export function consumer<Message>(adapter: Adapter<Message>, middleware: Middlew
 
 /** Reads a message into a task; whatever is wrong with the message, there is a task, and its handler will run. */
 export function toTask<Message>(adapter: Adapter<Message>, message: Message, signal?: AbortSignal): Task {
-  let fields: TaskFields
-  try {
-    fields = adapter.read(message)
-  } catch (error) {
-    fault(adapter.system ?? 'adapter', 'read', error)
-    fields = { name: 'unknown', queue: 'unknown' }
-  }
   const judge = (error: unknown): Outcome =>
     adapter.judge === undefined
       ? 'failure'
       : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
   const { report: tell } = adapter
   const report = tell && ((percent: number): unknown => tell(percent, message))
-  const task: Task = createTask('task', fields, { system: adapter.system, message, signal, judge, report })
+  const rest = { system: adapter.system, message, signal, judge, report }
+  const task: Task = readTask(adapter, message, rest)
   return task
+}
+
+function readTask<Message>(adapter: Adapter<Message>, message: Message, rest: Partial<Task>): Task {
+  try {
+    return createTask('task', adapter.read(message), rest)
+  } catch (error) {
+    fault(adapter.system ?? 'adapter', 'read', error)
+    return createTask('task', { name: 'unknown', queue: 'unknown' }, rest)
+  }
 }
 
 /**
@@ -72,7 +75,8 @@ export function toTask<Message>(adapter: Adapter<Message>, message: Message, sig
  */
 export function within<T>(task: Task, fn: () => T, bound: Scope['bound'] = EMPTY): T {
   const run = (): T => shared.scope.run({ task, bound }, fn)
-  return context.active() === ROOT_CONTEXT ? run() : runInContext(ROOT_CONTEXT, run)
+  const active = guard('propagation', 'context', () => context.active())
+  return active === ROOT_CONTEXT ? run() : runInContext(ROOT_CONTEXT, run)
 }
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */

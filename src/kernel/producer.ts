@@ -1,6 +1,6 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
-import { type Attributes, type Context, context } from '@opentelemetry/api'
-import { fault } from './faults.ts'
+import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { fault, guard } from './faults.ts'
 import { injectCarrier } from './propagation.ts'
 import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
 
@@ -42,6 +42,8 @@ export function produce<T>(
   } catch (error) {
     fault('send', 'middleware', error)
   }
+  // A middleware that waits before next(), or never calls it, has no say over the call: it comes without its trace.
+  if (sent === undefined) fault('send', 'next_not_called')
   const outcome = once()
   if ('error' in outcome) throw outcome.error
   return outcome.value
@@ -75,14 +77,15 @@ export function openSend(system: string, middleware: Middleware, fields: TaskFie
     settle = { resolve, reject }
   })
   done.catch(() => {})
-  let active = context.active()
+  const here = (): Context => guard('send', 'context', () => context.active()) ?? ROOT_CONTEXT
+  let active = here()
   let carrier: Record<string, string> = {}
   let opened: Task | undefined
   try {
     produce(system, middleware, fields, (injected, task) => {
       carrier = injected
       opened = task
-      active = context.active()
+      active = here()
       return done
     })
   } catch (error) {

@@ -183,7 +183,7 @@ export type TaskEvent =
 export interface Adapter<Message> {
   /** Semantic conventions' `messaging.system`; undefined where no message is involved (a timer). */
   readonly system: string | undefined
-  /** Reads a message. Should not throw; if it does, the fault is counted and the task runs under its queue's name. */
+  /** Reads a message. Should not throw; if it does, the fault is counted and the task runs under the name `unknown`. */
   readonly read: (message: Message) => TaskFields
   /** After a throw: `retry`, `deferred` (control flow) or `failure`. Default: `failure`. */
   readonly judge?: ((error: unknown, message: Message, task: Task) => Outcome) | undefined

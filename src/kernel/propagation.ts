@@ -6,12 +6,18 @@ import type { Carrier, Correlation } from './task.ts'
 
 const MAX_CARRIER = 8_192
 
+/** Whether the propagator that runs now has been given something to read. */
+let read = false
+
 // What is too big or no string is ignored and counted when a propagator asks for it: other headers are not our business.
 const getter = {
   // Own properties only: a carrier is foreign input, and `__proto__` is a key like any other.
   get(carrier: Carrier, key: string): string | undefined {
     const value = Object.hasOwn(carrier, key) ? carrier[key] : undefined
-    if (typeof value === 'string' && value.length <= MAX_CARRIER) return value
+    if (typeof value === 'string' && value.length <= MAX_CARRIER) {
+      if (value !== '') read = true
+      return value
+    }
     if (value !== undefined && value !== null)
       fault('propagation', typeof value === 'string' ? 'oversized' : 'wrong_type')
     return undefined
@@ -29,7 +35,10 @@ const setter = {
 export function extract(carrier: Carrier | undefined): Context {
   if (carrier === undefined) return ROOT_CONTEXT
   try {
-    return withBaggage(propagation.extract(ROOT_CONTEXT, carrier, getter), received)
+    read = false
+    const extracted = propagation.extract(ROOT_CONTEXT, carrier, getter)
+    if (read && extracted === ROOT_CONTEXT) fault('propagation', 'malformed')
+    return withBaggage(extracted, received)
   } catch (error) {
     fault('propagation', 'extract', error)
     return ROOT_CONTEXT

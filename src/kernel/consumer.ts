@@ -26,24 +26,10 @@ export type Consume<Message> = <Result>(
  */
 export function consumer<Message>(adapter: Adapter<Message>, middleware: Middleware): Consume<Message> {
   const onion = compose(middleware)
-  return async <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
+  return <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
     const task = toTask(adapter, message, signal)
-
-    let ending: Ending
-    let result: unknown
-    try {
-      result = await within(task, () => onion(task, handler as Next))
-      ending = succeeded(task)
-    } catch (error) {
-      ending = failed(task, error)
-    }
-
-    if (adapter.settle !== undefined) {
-      await settle(adapter, message, ending, task)
-    } else if (ending.threw) {
-      throw ending.error
-    }
-    return result as Result
+    const running = within(task, () => onion(task, handler as Next))
+    return (adapter.settle === undefined ? running : settle(adapter, message, task, running)) as Promise<Result>
   }
 }
 
@@ -84,12 +70,21 @@ export function inside<T>(task: Task, fn: () => T): T {
   return shared.scope.run({ task, bound: shared.scope.getStore()?.bound ?? EMPTY }, fn)
 }
 
-async function settle<Message>(adapter: Adapter<Message>, message: Message, ending: Ending, task: Task): Promise<void> {
+async function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: Promise<unknown>): Promise<unknown> {
+  let ending: Ending
+  let result: unknown
+  try {
+    result = await running
+    ending = succeeded(task)
+  } catch (error) {
+    ending = failed(task, error)
+  }
   try {
     await adapter.settle?.(message, ending, task)
   } catch (error) {
     fault(adapter.system ?? 'adapter', 'settle', error)
   }
+  return result
 }
 
 const EMPTY = Object.freeze({})

@@ -102,8 +102,9 @@ function carried(
   } catch (error) {
     // amqplib refuses more than 64 KiB of headers, before it sends anything: ours may not be what is too much.
     if (copy === options || !(error instanceof RangeError)) throw error
+    const given = call(content, options, callback)
     fault('rabbitmq', 'headers_too_large', error)
-    return call(content, options, callback)
+    return given
   }
 }
 

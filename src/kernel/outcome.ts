@@ -1,4 +1,5 @@
 // How a run ended: one classification, used by spans, metrics and logs alike.
+import { cut } from './cut.ts'
 import { REJECTION, type RejectReason, toRejectReason } from './errors.ts'
 import { guard } from './faults.ts'
 import type { Task } from './task.ts'
@@ -84,21 +85,24 @@ export interface ErrorInfo {
   readonly truncated: boolean
 }
 
+// In bytes. A span holds the message twice (status, exception) and the stack once, within its 64 KiB.
 const MAX_MESSAGE = 4_096
 const MAX_STACK = 16_384
 
 /** Describes anything that can be thrown (undefined, proxies, throwing getters, 5 MB messages), safely and cut. */
 export function describeError(error: unknown): ErrorInfo {
   const isObject = (typeof error === 'object' && error !== null) || typeof error === 'function'
-  const message = isObject ? text(error, 'message') : show(error)
+  const message = isObject ? (text(error, 'message') ?? '') : show(error)
   const stack = isObject ? text(error, 'stack') : undefined
   const code = isObject ? text(error, 'code') : undefined
+  const short = cut(message, MAX_MESSAGE)
+  const shortStack = stack === undefined ? undefined : cut(stack, MAX_STACK)
   return {
     type: errorType(error),
-    message: maskUrls(cut(message ?? '', MAX_MESSAGE)),
-    stack: stack === undefined ? undefined : maskUrls(cut(stack, MAX_STACK)),
+    message: maskUrls(short),
+    stack: shortStack === undefined ? undefined : maskUrls(shortStack),
     code: code === undefined ? undefined : cut(code, 64),
-    truncated: (message?.length ?? 0) > MAX_MESSAGE || (stack?.length ?? 0) > MAX_STACK,
+    truncated: short !== message || shortStack !== stack,
   }
 }
 
@@ -135,10 +139,6 @@ function text(error: object, key: 'message' | 'stack' | 'code' | 'name'): string
 
 function show(value: unknown): string {
   return typeof value === 'symbol' ? value.toString() : String(value)
-}
-
-function cut(value: string, limit: number): string {
-  return value.length > limit ? value.slice(0, limit) : value
 }
 
 /** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */

@@ -11,8 +11,8 @@ import {
 } from '@opentelemetry/api'
 import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
-import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
-import { fault, guard } from '../kernel/faults.ts'
+import { atLeast, checkOptions, show, strings } from '../kernel/errors.ts'
+import { guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
@@ -76,9 +76,7 @@ export const TRACING_OPTIONS = {
   prefix: (value: unknown) =>
     typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}',
   parent: (value: unknown) =>
-    typeof value === 'function' || ['child', 'link', 'root'].includes(value as string)
-      ? undefined
-      : "must be 'child', 'link', 'root' or a function",
+    typeof value === 'function' || MODES.has(value) ? undefined : `${MODE_TEXT} or a function`,
   maxTraceAgeMs: atLeast(0),
   attributes: 'function',
   correlation: strings,
@@ -128,20 +126,24 @@ function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
     parent,
   )
   for (const gone of lost) {
-    gone.addLink({ context: span.spanContext() })
+    guard('tracing', 'link', () => gone.addLink({ context: span.spanContext() }))
     lostSpan(gone, names)
   }
   return { span, context: trace.setSpan(parent, span) }
 }
 
 const MAX_LOST_SPANS = 5
+const MODES: ReadonlySet<unknown> = new Set<ParentMode>(['child', 'link', 'root'])
+const MODE_TEXT = "must be 'child', 'link', 'root'"
 
 function modeOf(task: Task, { parent = 'child', maxTraceAgeMs }: TracingOptions): ParentMode {
   if (typeof parent === 'function') {
-    const chosen = guard('tracing', 'parent', () => parent(task))
-    if (chosen === 'child' || chosen === 'link' || chosen === 'root') return chosen
-    fault('tracing', 'parent')
-    return task.type === 'cron' ? 'link' : 'child'
+    const chosen = guard('tracing', 'parent', () => {
+      const mode = parent(task)
+      if (!MODES.has(mode)) throw new TypeError(`${MODE_TEXT}, got ${show(mode)}`)
+      return mode
+    })
+    return chosen ?? (task.type === 'cron' ? 'link' : 'child')
   }
   if (parent !== 'child') return parent
   if (task.type === 'cron') return 'link'

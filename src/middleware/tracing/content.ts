@@ -1,12 +1,16 @@
 // What stands on a span: attributes at the start, and status, outcome and exception at the end. Bounded.
 import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from '@opentelemetry/api'
+import { cut } from '../../kernel/cut.ts'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, type Outcome } from '../../kernel/outcome.ts'
 import type { Task, TaskEvent } from '../../kernel/task.ts'
 
+// No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
 const MAX_TEXT = 4_096
+const MAX_ID = 512
 const MAX_ITEMS = 64
+const MAX_USER_BYTES = 24_576
 
 export function startAttributes(
   task: Task,
@@ -20,13 +24,13 @@ export function startAttributes(
     attributes[ATTR.system] = task.system
     attributes[ATTR.operationName] = operation
     attributes[ATTR.operationType] = operation
-    if (task.queue !== '') attributes[ATTR.destination] = task.queue
-    if (task.id !== undefined) attributes[ATTR.messageId] = cut(task.id)
+    if (task.queue !== '') attributes[ATTR.destination] = cut(task.queue, MAX_ID)
+    if (task.id !== undefined) attributes[ATTR.messageId] = cut(task.id, MAX_ID)
     if (task.kind === 'send' && task.name !== '') attributes[names.taskName] = task.name
   }
-  for (const key in task.details) attributes[names.attribute(key)] = task.details[key]
+  for (const key in task.details) attributes[names.attribute(key)] = bounded(task.details[key])
   for (const key in task.correlation) attributes[key] = task.correlation[key]
-  if (more !== undefined) addUserAttributes(attributes, task, more)
+  if (more !== undefined) addUserAttributes(attributes, task, names, more)
   return attributes
 }
 
@@ -44,14 +48,29 @@ function taskAttributes(task: Task, names: SpanNames, attributes: Attributes): v
   if (task.lost) attributes[names.recovered] = true
   const { schedule } = task
   if (schedule === undefined) return
-  attributes[names.scheduleId] = cut(schedule.id)
+  attributes[names.scheduleId] = cut(schedule.id, MAX_ID)
   if (schedule.time !== undefined) attributes[names.scheduleTime] = iso(schedule.time)
   if (schedule.driftMs !== undefined) attributes[names.scheduleDrift] = schedule.driftMs
 }
 
-function addUserAttributes(attributes: Attributes, task: Task, more: (task: Task) => Attributes | undefined): void {
-  const added = guard('tracing', 'attributes', () => Object.entries(more(task) ?? {}))
-  for (const [key, value] of added?.slice(0, MAX_ITEMS) ?? []) attributes[key] = bounded(value)
+function addUserAttributes(
+  attributes: Attributes,
+  task: Task,
+  names: SpanNames,
+  more: (task: Task) => Attributes | undefined,
+): void {
+  const added = guard('tracing', 'attributes', () => Object.entries(more(task) ?? {})) ?? []
+  let left = MAX_USER_BYTES
+  let kept = 0
+  for (const [key, value] of added.slice(0, MAX_ITEMS)) {
+    const short = bounded(value)
+    left -= Buffer.byteLength(key) + sizeOf(short)
+    if (left < 0) break
+    attributes[key] = short
+    kept++
+    if (short !== value) attributes[names.truncated] = true
+  }
+  if (kept < added.length) attributes[names.truncated] = true
 }
 
 /** Ends a span with what its ending says. Each part may fail alone: a span is ended whatever happens before. */
@@ -74,7 +93,7 @@ function record(span: Span, task: Task, { outcome, threw, error }: Ending, names
   if (task.kind === 'step') span.setAttribute(names.stepOutcome, outcome)
   else if (task.kind === 'pipeline') span.setAttribute(names.pipelineOutcome, outcome)
   for (const key in task.endDetails) {
-    const value = task.endDetails[key]
+    const value = bounded(task.endDetails[key])
     if (value !== undefined) span.setAttribute(names.attribute(key), value)
   }
   if (task.endAttributes !== undefined) span.setAttributes(task.endAttributes)
@@ -117,18 +136,22 @@ export function endAttributes(outcome: Outcome, names: SpanNames): Attributes {
   return { [names.outcome]: outcome, [ATTR.errorType]: 'Lost' }
 }
 
+/** The value itself, or a copy that is cut. */
 function bounded(value: AttributeValue | undefined): AttributeValue | undefined {
-  if (typeof value === 'string') return cut(value)
-  if (Array.isArray(value)) {
-    return value
-      .slice(0, MAX_ITEMS)
-      .map((item) => (typeof item === 'string' ? item.slice(0, 256) : item)) as AttributeValue
-  }
+  if (typeof value === 'string') return cut(value, MAX_TEXT)
+  if (!Array.isArray(value) || sizeOf(value) <= MAX_TEXT) return value
   return value
+    .slice(0, MAX_ITEMS)
+    .map((item) => (typeof item === 'string' ? cut(item, MAX_TEXT / MAX_ITEMS) : item)) as AttributeValue
 }
 
-function cut(value: string): string {
-  return value.length > MAX_TEXT ? value.slice(0, MAX_TEXT) : value
+function sizeOf(value: AttributeValue | undefined): number {
+  if (typeof value === 'string') return Buffer.byteLength(value)
+  if (!Array.isArray(value)) return 8
+  return (value as readonly unknown[]).reduce<number>(
+    (sum, item) => sum + (typeof item === 'string' ? Buffer.byteLength(item) : 8),
+    0,
+  )
 }
 
 function iso(ms: number): string {

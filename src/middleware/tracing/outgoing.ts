@@ -57,12 +57,18 @@ export function detach<T>(fn: () => T): T {
     throw ran.error
   }
   if (ran.value instanceof Promise) {
-    ran.value.then(
-      () => end(),
-      (error: unknown) => end({ error }),
-    )
-  } else {
-    end()
+    // The promise handed out is the one that rejects: a rejection that nobody handles must not become a silent one.
+    return ran.value.then(
+      (value: unknown) => {
+        end()
+        return value
+      },
+      (error: unknown) => {
+        end({ error })
+        throw error
+      },
+    ) as T
   }
+  end()
   return ran.value
 }

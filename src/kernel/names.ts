@@ -93,6 +93,8 @@ export interface MetricName {
   readonly type: MetricType
   readonly labels: readonly string[]
   readonly help: string
+  /** How a cluster's workers add up; default `sum`, and `max` for a gauge. */
+  readonly aggregator?: 'sum'
 }
 
 /** Every metric of a worker's own runs; dashboards, alerts and the README are generated from here. */
@@ -126,6 +128,7 @@ export const METRIC = {
     type: 'gauge',
     labels: ['queue', 'task_name'],
     help: 'Task attempts running now.',
+    aggregator: 'sum',
   },
   oldestRunning: {
     name: 'task_oldest_running_seconds',

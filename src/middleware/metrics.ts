@@ -71,12 +71,12 @@ interface Counted extends Started {
 function start(all: Instruments, task: Task): Counted {
   const series = all.ofTask(task)
   all.running.add(task)
-  series.inProgress.add(1)
+  series.inProgress.add(0)
   if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
   if (task.schedule?.driftMs !== undefined) {
     all.cronDrift.cell(task.schedule.id).observe(Math.max(0, task.schedule.driftMs) / 1000)
   }
-  for (let n = task.lost ?? 0; n > 0; n--) countLost(all, task)
+  if (task.lost) countLost(all, task, task.lost)
   return { series }
 }
 
@@ -103,10 +103,10 @@ function endTask(all: Instruments, task: Task, ending: Ending, series: TaskSerie
   const seconds = ending.durationMs / 1000
   const span = sampledSpan()
   const at = task.startedAt + ending.durationMs
-  if (all.running.delete(task)) series.inProgress.add(-1)
+  all.running.delete(task)
   series.ended(ending.outcome).add(1)
   series.duration(ending.threw ? 'error' : 'ok').observe(seconds, span, at)
-  if (ending.outcome === 'failure') series.failed(errorType(ending.error), span, at)
+  if (ending.outcome === 'failure') series.failed(errorType(ending.error), 1, span, at)
   else if (ending.outcome === 'rejected') all.rejected.cell(task.queue, rejectReason(ending.error) ?? 'other').add(1)
   if (task.schedule === undefined) return
   if (!ending.threw) all.cronLastSuccess.cell(task.schedule.id).set(Date.now() / 1000)
@@ -118,11 +118,11 @@ function planned(all: Instruments, { id, intervalMs, nextTime }: Schedule): void
   if (nextTime !== undefined) all.cronNextRun.cell(id).set(nextTime / 1000)
 }
 
-function countLost(all: Instruments, task: Task): void {
+function countLost(all: Instruments, task: Task, count = 1): void {
   const series = all.ofTask(task)
-  series.ended('lost').add(1)
-  series.failed('Lost')
-  all.lost.cell(task.queue, task.name).add(1)
+  series.ended('lost').add(count)
+  series.failed('Lost', count)
+  all.lost.cell(task.queue, task.name).add(count)
 }
 
 function noticed(all: Instruments, event: TaskEvent): void {

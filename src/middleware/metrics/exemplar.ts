@@ -1,9 +1,11 @@
 // The exemplar of the active span, when it is sampled: the bridge from a metric to its trace.
 import { context, type SpanContext, TraceFlags, trace } from '@opentelemetry/api'
+import { guard } from '../../kernel/faults.ts'
 
 /** The active span if it is sampled, to be kept with a value. */
 export function sampledSpan(): SpanContext | undefined {
-  const active = trace.getSpanContext(context.active())
+  // Guarded by itself: without a trace to point to there is still something to count.
+  const active = guard('metrics', 'exemplar', () => trace.getSpanContext(context.active()))
   return active !== undefined && (active.traceFlags & TraceFlags.SAMPLED) !== 0 ? active : undefined
 }
 

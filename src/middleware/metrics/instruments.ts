@@ -45,7 +45,7 @@ abstract class Instrument<Cell extends { touched: boolean }> {
     this.help = definition.help
     this.type = definition.type
     this.labelNames = [...definition.labels, ...extraLabels]
-    this.aggregator = definition.type === 'gauge' ? 'max' : 'sum'
+    this.aggregator = definition.aggregator ?? (definition.type === 'gauge' ? 'max' : 'sum')
     registry.registerMetric(this as unknown as Metric)
   }
 
@@ -66,7 +66,7 @@ abstract class Instrument<Cell extends { touched: boolean }> {
     key = capped.join(SEPARATOR)
     if (this.cells.size >= this.maxSeries && !this.cells.has(key)) {
       this.caps.overflow('series')
-      capped = values.map(() => OTHER)
+      capped = capped.map((value, at) => (CLOSED.has(this.labelNames[at] ?? '') ? value : OTHER))
       key = capped.join(SEPARATOR)
     }
     found = this.cells.get(key)
@@ -110,6 +110,9 @@ abstract class Instrument<Cell extends { touched: boolean }> {
   protected abstract sample(labels: Record<string, string>, cell: Cell, into: Sample[]): void
 }
 
+// Labels with few values of our own. They outlive the cap on series, or failure rates would be wrong beyond it.
+const CLOSED: ReadonlySet<string> = new Set(['task_type', 'outcome', 'result', 'reason', 'part'])
+
 export class Value {
   touched = false
   value = 0
@@ -134,6 +137,11 @@ export class Value {
 
 /** A counter or a gauge. */
 export class Values extends Instrument<Value> {
+  /** Sets what was touched to zero, for a gauge that is counted anew at each scrape. */
+  zero(): void {
+    for (const { cell } of this.cells.values()) cell.value = 0
+  }
+
   protected create(): Value {
     return new Value()
   }

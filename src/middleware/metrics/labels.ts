@@ -4,6 +4,10 @@ const LIMITS: Readonly<Record<string, number>> = { task_name: 500, error_type: 1
 const DEFAULT_LIMIT = 200
 const MAX_LENGTH = 128
 
+export function short(value: string): string {
+  return value.length > MAX_LENGTH ? value.slice(0, MAX_LENGTH) : value
+}
+
 /** Admits label values up to a limit per label; what is over becomes `other`, and is counted. */
 export class LabelCaps {
   /** Overflows by label; the source of `taskiq_label_overflow_total`. */
@@ -13,7 +17,7 @@ export class LabelCaps {
   constructor(private readonly limits: Readonly<Record<string, number>> = {}) {}
 
   admit(label: string, value: string): string {
-    const text = value.length > MAX_LENGTH ? value.slice(0, MAX_LENGTH) : value
+    const text = short(value)
     let known = this.values.get(label)
     if (known === undefined) {
       known = new Set()
@@ -31,9 +35,4 @@ export class LabelCaps {
   overflow(label: string): void {
     this.overflows.set(label, (this.overflows.get(label) ?? 0) + 1)
   }
-}
-
-/** The label of a queue that the broker named at random. */
-export function queueLabel(queue: string): string {
-  return queue.startsWith('amq.gen-') ? '(anonymous)' : queue
 }

@@ -9,7 +9,7 @@ import type { Outcome } from '../../kernel/outcome.ts'
 import type { Task } from '../../kernel/task.ts'
 import type { MetricsOptions } from '../metrics.ts'
 import { type Distribution, Histogram, type Value, Values } from './instruments.ts'
-import { LabelCaps, queueLabel } from './labels.ts'
+import { LabelCaps, short } from './labels.ts'
 
 const DURATION = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400,
@@ -26,7 +26,7 @@ export interface TaskSeries {
   readonly wait: Distribution
   ended(outcome: Outcome): Value
   duration(result: 'ok' | 'error'): Distribution
-  failed(type: string, span?: SpanContext, at?: number): void
+  failed(type: string, count?: number, span?: SpanContext, at?: number): void
 }
 
 type CounterKey = { [K in MetricKey]: (typeof METRIC)[K]['type'] extends 'histogram' ? never : K }[MetricKey]
@@ -40,6 +40,8 @@ export type Instruments = Record<CounterKey, Values> &
     readonly signature: string
   }
 
+const OPTIONS_DIFFER = 'the labels or buckets differ from those given first for this registry; the first ones hold'
+
 // On the metric object itself, so that another copy of the package (a hot reload) finds the instruments again.
 const BRAND = Symbol.for('taskspan.instruments.1')
 
@@ -49,7 +51,7 @@ export function instruments(registry: Registry, options: MetricsOptions): Instru
   const marker = registry.getSingleMetric(fullName(prefix, METRIC.tasks)) as { [BRAND]?: Instruments } | undefined
   const known = marker?.[BRAND]
   if (known !== undefined) {
-    if (known.signature !== signature) fault('metrics', 'options_differ')
+    if (known.signature !== signature) fault('metrics', 'options_differ', new Error(OPTIONS_DIFFER))
     return known
   }
   for (const metric of Object.values(METRIC)) {
@@ -89,12 +91,11 @@ function taskSeries(
 ): (task: Task) => TaskSeries {
   const cache = new Map<string, TaskSeries>()
   return (task) => {
-    const extra = own.map(([, read]) => String(guard('metrics', 'labels', () => read(task)) ?? ''))
+    const extra = own.map(([, read]) => guard('metrics', 'labels', () => short(String(read(task) ?? ''))) ?? '')
     const key = `${task.queue}\u0000${task.name}\u0000${task.type}\u0000${extra.join('\u0000')}`
     const known = cache.get(key)
     if (known !== undefined) return known
-    const { queue: written, name, type } = task
-    const queue = queueLabel(written)
+    const { queue, name, type } = task
     const endings = new Map<Outcome, Value>()
     const durations = new Map<string, Distribution>()
     const made: TaskSeries = {
@@ -102,9 +103,9 @@ function taskSeries(
       wait: all.wait.cell(queue, name, ...extra),
       ended: (outcome) => kept(endings, outcome, () => all.tasks.cell(queue, name, type, outcome, ...extra)),
       duration: (result) => kept(durations, result, () => all.duration.cell(queue, name, type, result, ...extra)),
-      failed(error, span, at = Date.now()) {
+      failed(error, count = 1, span, at = Date.now()) {
         const cell = all.failures.cell(queue, name, type, error, ...extra)
-        cell.add(1)
+        cell.add(count)
         if (span !== undefined) cell.mark(span, at)
       },
     }
@@ -124,6 +125,11 @@ function kept<K, V>(cache: Map<K, V>, key: K, make: () => V): V {
 }
 
 function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps: LabelCaps): void {
+  all.inProgress.collect = () => {
+    // Counted anew: a sum of starts and ends would be wrong for good after one `resetMetrics()`.
+    all.inProgress.zero()
+    for (const { queue, name } of running) all.inProgress.cell(queue, name).add(1)
+  }
   all.oldestRunning.collect = () => {
     all.oldestRunning.reset()
     const now = performance.now()
@@ -132,7 +138,7 @@ function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps
     for (const { queue, clock } of running) {
       if (seen.has(queue)) continue
       seen.add(queue)
-      all.oldestRunning.cell(queueLabel(queue)).set((now - clock) / 1000)
+      all.oldestRunning.cell(queue).set((now - clock) / 1000)
     }
   }
   all.telemetryErrors.collect = () => {
@@ -167,7 +173,7 @@ export function buckets(value: unknown): string | undefined {
     Array.isArray(value) &&
     value.length > 0 &&
     value.length <= 50 &&
-    value.every((bound, at) => typeof bound === 'number' && bound > (at === 0 ? 0 : (value[at - 1] as number)))
+    value.every((bound, at) => Number.isFinite(bound) && bound > (at === 0 ? 0 : (value[at - 1] as number)))
   return ok ? undefined : 'must be 1 to 50 ascending numbers of seconds'
 }
 

@@ -1,5 +1,4 @@
 // One line per task, step and pipeline that says how it ended, joined to its trace; never the payload.
-import { diag } from '@opentelemetry/api'
 import type { Logger } from 'pino'
 import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
@@ -9,8 +8,9 @@ import { describeError, type Ending, type Outcome, rejectReason } from '../kerne
 import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
-import { isOurs, logger as makeLogger, setCurrentLogger, taskLogger } from './logging/logger.ts'
+import { acknowledge, logger as makeLogger, setCurrentLogger } from './logging/logger.ts'
 import { redaction } from './logging/redact.ts'
+import { taskLogger } from './logging/task-logger.ts'
 
 export { bind, log, logger, mixin, pinoOptions } from './logging/logger.ts'
 
@@ -34,8 +34,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
   checkOptions('logging', options, LOGGING_OPTIONS)
   allowCorrelation(options)
   const parent = options.logger ?? makeLogger()
-  if (!isOurs(parent))
-    diag.info('taskspan: the given logger keeps its own envelope; our fields are added to its lines.')
+  acknowledge(parent)
   const logger = taskLogger(parent, options.redact === undefined ? undefined : redaction(options.redact))
   setCurrentLogger(logger)
   const slowAfterMs = options.slowAfterMs ?? 30_000
@@ -114,6 +113,9 @@ function endFields(task: Task, { outcome, durationMs, threw, error }: Ending): L
   if (task.kind === 'task') fields.will_retry = outcome === 'retry'
   if (outcome === 'rejected') {
     fields.reason = rejectReason(error)
+    // What the handler said to the reader of the log; a stack would only lead to its `throw reject()`.
+    const { type, message } = describeError(error)
+    fields.error = { type, message }
     return fields
   }
   fields.error = errorFields(error)

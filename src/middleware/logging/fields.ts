@@ -1,12 +1,23 @@
 // The fields that join a log line to its trace, its task and its request.
 import { context, trace } from '@opentelemetry/api'
+import { guard } from '../../kernel/faults.ts'
 import { shared } from '../../kernel/shared.ts'
 import type { Task } from '../../kernel/task.ts'
 
 export type LogFields = Record<string, unknown>
 
+/**
+ * The `mixin` for a pino of your own: adds trace ids, task fields and bound keys to every line written inside a task.
+ *
+ * @example
+ * const logger = pino({ mixin })
+ */
+export function mixin(): LogFields {
+  return guard('logging', 'fields', currentFields) ?? {}
+}
+
 /** The fields in force here: trace ids, the current task, what `bind()` bound. Empty outside of all of them. */
-export function currentFields(): LogFields {
+function currentFields(): LogFields {
   const fields: LogFields = {}
   const span = trace.getSpanContext(context.active())
   if (span !== undefined) {

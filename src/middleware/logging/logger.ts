@@ -1,23 +1,25 @@
 // Loggers: the contract's envelope for pino, and a logger that carries the fields of whatever runs.
+import { diag } from '@opentelemetry/api'
 import { type Logger, type LoggerOptions, pino } from 'pino'
-import { guard } from '../../kernel/faults.ts'
+import { fault, guard } from '../../kernel/faults.ts'
 import { identity } from '../../kernel/identity.ts'
 import { shared } from '../../kernel/shared.ts'
 import type { Correlation } from '../../kernel/task.ts'
-import { currentFields, type LogFields } from './fields.ts'
-import { type Redact, redaction } from './redact.ts'
+import { mixin } from './fields.ts'
+import { taskLogger } from './task-logger.ts'
 
-/**
- * The `mixin` for a pino of your own: adds trace ids, task fields and bound keys to every line written inside a task.
- *
- * @example
- * const logger = pino({ mixin })
- */
-export function mixin(): LogFields {
-  return guard('logging', 'fields', currentFields) ?? {}
-}
+export { mixin } from './fields.ts'
 
 const LEVELS: Readonly<Record<string, string>> = { trace: 'debug', warn: 'warning', fatal: 'critical' }
+
+/** pino's name of a level, also where it was given as the envelope writes it; a wrong one must not end the process. */
+export function levelOf(name: string): string {
+  const wanted = name.toLowerCase()
+  const level = wanted === 'warning' ? 'warn' : wanted === 'critical' ? 'fatal' : wanted
+  if (level === 'silent' || Object.hasOwn(pino.levels.values, level)) return level
+  fault('logging', 'level', new Error(`LOG_LEVEL is '${name}': it must be debug, info, warning, error or critical`))
+  return 'info'
+}
 
 /**
  * Pino options that give exactly the envelope `timestamp` (ISO 8601), `level` (`debug`, `info`, `warning`, `error`,
@@ -30,7 +32,7 @@ const LEVELS: Readonly<Record<string, string>> = { trace: 'debug', warn: 'warnin
 export function pinoOptions(more: LoggerOptions = {}): LoggerOptions {
   const { service, environment } = identity()
   return {
-    level: process.env.LOG_LEVEL ?? 'info',
+    level: levelOf(process.env.LOG_LEVEL || 'info'),
     messageKey: 'message',
     base: { service, environment },
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
@@ -54,34 +56,16 @@ export function logger(more: LoggerOptions = {}, destination?: NodeJS.WritableSt
 
 const ours = new WeakSet<object>()
 
-/** Whether `logger()` made it: any other keeps its own envelope. */
-export function isOurs(candidate: object): boolean {
-  return ours.has(candidate)
+/** Says once of each logger that is not from `logger()` that it keeps its own envelope. */
+export function acknowledge(given: Logger): void {
+  if (ours.has(given)) return
+  ours.add(given)
+  guard('logging', 'diag', () =>
+    diag.info('taskspan: the given logger keeps its own envelope; our fields are added to its lines.'),
+  )
 }
 
-const children = new WeakMap<object, Logger>()
 let fallback: Logger | undefined
-
-/** The child of a logger that adds the current fields and redacts; one per logger and redaction, not one per task. */
-export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logger {
-  const known = redact === defaultRedact ? children.get(parent) : undefined
-  if (known !== undefined) return known
-  const internals = parent as unknown as Record<symbol, unknown>
-  // With our mixin (`logger()`, `pino({ mixin })`) the fields are there already.
-  const hasFields = internals[pino.symbols.mixinSym] === mixin
-  // pino replaces a formatter of the parent's by a child's, so the user's own is called from ours.
-  const users = (internals[pino.symbols.formattersSym] as { log?: Redact } | undefined)?.log
-  const format = (object: object): Record<string, unknown> => {
-    const redacted = guard('logging', 'redact', () => redact(object as Record<string, unknown>)) ?? {}
-    const line = hasFields ? redacted : { ...mixin(), ...redacted }
-    return users === undefined ? line : users(line)
-  }
-  const child = parent.child({}, { formatters: { log: format } })
-  if (redact === defaultRedact) children.set(parent, child)
-  return child
-}
-
-const defaultRedact = redaction()
 
 /** Makes `log()` use this logger; the last `logging()` of the process wins. */
 export function setCurrentLogger(child: Logger): void {

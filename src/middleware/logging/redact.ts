@@ -1,4 +1,5 @@
 // Keeps credentials out of log lines: by key, to a fixed depth, without touching the caller's objects.
+import { maskUrls } from '../../kernel/outcome.ts'
 
 const SECRET_KEYS = [
   'password',
@@ -20,8 +21,10 @@ const SECRET_KEYS = [
 ]
 const REDACTED = '[REDACTED]'
 const MAX_DEPTH = 6
+const MAX_VISITED = 2_000
 
-export type Redact = (fields: Record<string, unknown>) => Record<string, unknown>
+/** Gives the value itself, or a copy without credentials. Top keys that `except` has are left as they are. */
+export type Redact = <T>(value: T, except?: object) => T
 
 /** A redaction for the default keys and `more`; compares keys without case, `_` and `-`, and only whole keys. */
 export function redaction(more: readonly string[] = []): Redact {
@@ -37,28 +40,64 @@ export function redaction(more: readonly string[] = []): Redact {
     return verdict
   }
 
-  // Copies only what it changes: most lines hold nothing secret.
-  const walk = (value: unknown, depth: number): unknown => {
-    if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
-    const isArray = Array.isArray(value)
-    if (!isArray && !isPlain(value)) return value
+  return <T>(value: T, except?: object) => new Walk(isSecret).value(value, 1, except) as T
+}
+
+class Walk {
+  private visited = 0
+
+  constructor(private readonly isSecret: (key: string) => boolean) {}
+
+  value(value: unknown, depth: number, except?: object): unknown {
+    if (typeof value === 'string') return maskUrls(value)
+    if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || ArrayBuffer.isView(value)) return value
+    // A graph that refers to itself has more paths than a line has room for; what was not seen is not shown.
+    if (++this.visited > MAX_VISITED) return REDACTED
+    if (Array.isArray(value)) return this.list(value, depth)
     const source = value as Record<string, unknown>
+    if (value instanceof Error) return this.object(source, depth, except)
+    // What JSON will make of it (a URL, a date, a job) is what will be written.
+    const json: unknown = typeof source.toJSON === 'function' ? source.toJSON() : source
+    if (json !== source) {
+      const shown = this.value(json, depth)
+      return shown === json ? source : shown
+    }
+    return this.object(source, depth, except)
+  }
+
+  // Copies only what it changes: most lines hold nothing secret.
+  private object(source: Record<string, unknown>, depth: number, except: object | undefined): Record<string, unknown> {
     let copy: Record<string, unknown> | undefined
     for (const key of Object.keys(source)) {
       const item = source[key]
-      const next = !isArray && isSecret(key) ? REDACTED : walk(item, depth + 1)
+      const next = this.isSecret(key) ? REDACTED : skips(except, key) ? item : this.value(item, depth + 1)
       if (next === item) continue
-      copy ??= (isArray ? [...value] : { ...source }) as Record<string, unknown>
+      copy ??= copyOf(source)
       copy[key] = next
     }
-    return copy ?? value
+    return copy ?? source
   }
-  return (fields) => walk(fields, 1) as Record<string, unknown>
+
+  private list(source: readonly unknown[], depth: number): readonly unknown[] {
+    let copy: unknown[] | undefined
+    for (let at = 0; at < source.length; at++) {
+      const next = this.value(source[at], depth + 1)
+      if (next === source[at]) continue
+      copy ??= [...source]
+      copy[at] = next
+    }
+    return copy ?? source
+  }
 }
 
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+function skips(except: object | undefined, key: string): boolean {
+  return except !== undefined && Object.hasOwn(except, key)
+}
+
+// An error stays one: pino's serializer takes its message and stack, which an ordinary copy would not have.
+function copyOf(source: Record<string, unknown>): Record<string, unknown> {
+  if (!(source instanceof Error)) return { ...source }
+  return Object.create(Object.getPrototypeOf(source), Object.getOwnPropertyDescriptors(source))
 }
 
 function plain(key: string): string {

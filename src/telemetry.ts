@@ -1,5 +1,6 @@
 // The preset: tracing, metrics and logging as one middleware, and what a server reads of it.
 import type { Registry } from 'prom-client'
+import { around } from './kernel/around.ts'
 import { compose } from './kernel/compose.ts'
 import type { CorrelationOptions } from './kernel/correlation.ts'
 import { checkOptions } from './kernel/errors.ts'
@@ -51,9 +52,23 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   if (options.logging !== false) parts.push(logging(pick(options, LOGGING_OPTIONS)))
   if (options.onFailure !== undefined) parts.push(onFailure(options.onFailure))
 
-  return Object.assign(compose(...parts), {
-    registry: measured?.registry,
-    running: measured?.running ?? new Set<Task>(),
+  const running = measured?.running ?? new Set<Task>()
+  if (measured === undefined) parts.push(keeping(running as Set<Task>))
+
+  return Object.assign(compose(...parts), { registry: measured?.registry, running })
+}
+
+// Metrics keep the running tasks for a gauge; without metrics somebody else must.
+function keeping(running: Set<Task>): Middleware {
+  return around({
+    part: 'running',
+    start(task) {
+      if (task.kind === 'task') running.add(task)
+      return undefined
+    },
+    end(task) {
+      running.delete(task)
+    },
   })
 }
 

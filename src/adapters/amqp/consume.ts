@@ -153,13 +153,8 @@ class Consumer extends Observation implements AmqpConsumer {
     this.end()
   }
 
-  /** Lets go of the channel. */
-  end(): void {
-    this.unlisten()
-    this.gone()
-  }
-
   override gone(): void {
+    super.gone()
     this.settler?.own.release()
     this.settler = undefined
     this.channel = undefined

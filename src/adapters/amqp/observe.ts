@@ -25,7 +25,7 @@ export interface AmqpObservation extends AsyncDisposable {
 
 export class Observation implements AmqpObservation, Listener {
   private readonly listeners = new Map<AmqpEvent, Set<(notice: AmqpNotice) => void>>()
-  protected readonly unlisten: () => void
+  private unlisten: (() => void) | undefined
 
   constructor(
     ears: Ears,
@@ -60,10 +60,18 @@ export class Observation implements AmqpObservation, Listener {
     }
   }
 
-  gone(): void {}
+  gone(): void {
+    this.unlisten = undefined // it knows the channel
+  }
 
   async close(): Promise<void> {
-    this.unlisten()
+    this.end()
+  }
+
+  /** Lets go of the channel. */
+  end(): void {
+    this.unlisten?.()
+    this.gone()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,79 @@
+// Waterfalls on stderr: each trace when its spans have ended and it has been quiet for a moment. Bounded.
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-node'
+import { isColourful, waterfall } from '../waterfall/index.ts'
+import type { Destination } from './exporters.ts'
+
+/** A retry or the task behind a send may still come: they belong on the same picture. */
+const QUIET_MS = 500
+const MAX_TRACES = 100
+const MAX_SPANS = 500
+
+interface Pending {
+  /** Spans that have started here and not ended. */
+  open: number
+  spans: ReadableSpan[]
+  dropped: number
+  timer: NodeJS.Timeout | undefined
+}
+
+export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): Destination {
+  const traces = new Map<string, Pending>()
+  let delivered = 0
+  let failed = 0
+
+  function pendingOf(traceId: string): Pending {
+    let pending = traces.get(traceId)
+    if (pending === undefined) {
+      pending = { open: 0, spans: [], dropped: 0, timer: undefined }
+      traces.set(traceId, pending)
+      const [oldest] = traces.keys()
+      if (traces.size > MAX_TRACES && oldest !== undefined) print(oldest)
+    }
+    return pending
+  }
+
+  function print(traceId: string): void {
+    const pending = traces.get(traceId)
+    traces.delete(traceId)
+    if (pending === undefined) return
+    clearTimeout(pending.timer)
+    const { spans, dropped } = pending
+    if (spans.length === 0) return
+    const more = dropped === 0 ? '' : `… ${dropped} more spans of this trace were not kept\n`
+    out.write(`${waterfall(spans, { colour: isColourful(out), width: out.columns })}\n${more}\n`)
+    delivered += spans.length
+    failed += dropped
+  }
+
+  function printAll(): void {
+    for (const traceId of [...traces.keys()]) print(traceId)
+  }
+
+  const processor: SpanProcessor = {
+    onStart(span) {
+      const pending = pendingOf(span.spanContext().traceId)
+      clearTimeout(pending.timer)
+      pending.open++
+    },
+    onEnd(span) {
+      const { traceId, traceFlags } = span.spanContext()
+      const pending = pendingOf(traceId)
+      pending.open = Math.max(0, pending.open - 1)
+      if ((traceFlags & SAMPLED) !== 0) {
+        if (pending.spans.length < MAX_SPANS) pending.spans.push(span)
+        else pending.dropped++
+      }
+      if (pending.open === 0) pending.timer = setTimeout(print, QUIET_MS, traceId).unref()
+    },
+    forceFlush: async () => printAll(),
+    shutdown: async () => printAll(),
+  }
+  return {
+    processor,
+    status: () => ({ name: 'console', target: 'stderr', delivered, failed, lastError: undefined }),
+    settled: async () => true,
+    release: () => {},
+  }
+}
+
+const SAMPLED = 1

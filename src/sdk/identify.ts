@@ -1,0 +1,51 @@
+// Who this process is: its resource attributes, and the same facts for metrics and log lines.
+import { randomUUID } from 'node:crypto'
+import type { Identity } from '../kernel/identity.ts'
+import { env } from './environment.ts'
+import type { StartOptions } from './index.ts'
+
+export interface Who {
+  readonly identity: Identity
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+/** What the code says wins over the environment; of several processes with one `.env` each is told apart by its worker. */
+export function identify(options: StartOptions): Who {
+  const given = resourceAttributes(env('OTEL_RESOURCE_ATTRIBUTES') ?? '')
+  const app = options.app ?? env('OTEL_SERVICE_NAME') ?? given['service.name']
+  const worker = options.worker
+  const service = [app, worker].filter((part) => part !== undefined).join('-')
+  const version = options.version ?? given['service.version']
+  const environment = options.environment ?? given['deployment.environment.name'] ?? env('NODE_ENV')
+  return {
+    identity: {
+      app: app ?? '',
+      worker: worker ?? '',
+      service: service || 'unknown_service',
+      version: version ?? '',
+      environment: environment ?? '',
+    },
+    attributes: {
+      'service.instance.id': randomUUID(),
+      ...given,
+      ...(service !== '' && { 'service.name': service }),
+      ...(version !== undefined && { 'service.version': version }),
+      ...(environment !== undefined && { 'deployment.environment.name': environment }),
+    },
+  }
+}
+
+/** `key=value,key=value`, percent-encoded; a broken pair is left out. */
+function resourceAttributes(text: string): Record<string, string> {
+  const attributes: Record<string, string> = {}
+  for (const pair of text.split(',')) {
+    const at = pair.indexOf('=')
+    if (at < 1) continue
+    try {
+      attributes[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim())
+    } catch {
+      // not percent-encoded as it should be
+    }
+  }
+  return attributes
+}

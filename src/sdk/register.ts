@@ -1,0 +1,32 @@
+// Puts the SDK together and registers it: resource, destinations, context, propagators.
+import type { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
+import { type Destination, destinations } from './exporters.ts'
+import { load } from './packages.ts'
+import type { Problems } from './problems.ts'
+import { propagator } from './propagators.ts'
+
+type SdkPackage = typeof import('@opentelemetry/sdk-trace-node')
+type ResourcesPackage = typeof import('@opentelemetry/resources')
+
+export interface Registered {
+  readonly provider: NodeTracerProvider
+  readonly destinations: readonly Destination[]
+}
+
+/** @throws when there is no SDK to register */
+export function register(attributes: Readonly<Record<string, string>>, problems: Problems): Registered {
+  const sdk = load<SdkPackage>(SDK)
+  const { defaultResource, resourceFromAttributes } = load<ResourcesPackage>('@opentelemetry/resources', SDK, BASE)
+  const to = destinations(sdk, problems)
+  // Sampler (OTEL_TRACES_SAMPLER), span limits and batch sizes (OTEL_BSP_*) the SDK reads from the environment itself.
+  const provider = new sdk.NodeTracerProvider({
+    resource: defaultResource().merge(resourceFromAttributes(attributes)),
+    spanProcessors: to.map(({ processor }) => processor),
+  })
+  const chosen = propagator(problems)
+  provider.register(chosen === undefined ? {} : { propagator: chosen })
+  return { provider, destinations: to }
+}
+
+const SDK = '@opentelemetry/sdk-trace-node'
+const BASE = '@opentelemetry/sdk-trace-base'

@@ -8,14 +8,14 @@ import { type Redact, redaction } from './redact.ts'
 type Format = (object: object) => object
 type Serializers = Record<string | symbol, (value: unknown) => unknown>
 
-// What pino's loggers keep under the symbols that it publishes for extensions.
+// What pino's loggers keep under the symbols that it publishes for extensions; what only looks like one has none of it.
 interface Internals {
   child(bindings: Bindings, options: ChildLoggerOptions): Logger
   [pino.symbols.asJsonSym](object: object, message: unknown, level: number, time: string): string
   [pino.symbols.writeSym](object: unknown, message: unknown, level: number): void
   readonly [pino.symbols.mixinSym]: unknown
-  readonly [pino.symbols.formattersSym]: { readonly log?: Format }
-  readonly [pino.symbols.serializersSym]: Serializers
+  readonly [pino.symbols.formattersSym]?: { readonly log?: Format }
+  readonly [pino.symbols.serializersSym]?: Serializers
 }
 
 const children = new WeakMap<Logger, Logger>()
@@ -26,7 +26,7 @@ export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logg
   const known = redact === defaultRedact ? children.get(parent) : undefined
   if (known !== undefined) return known
   const internals = parent as unknown as Internals
-  const own = internals[pino.symbols.serializersSym]
+  const own = internals[pino.symbols.serializersSym] ?? {}
   // With our mixin (`logger()`, `pino({ mixin })`) the fields are there already.
   const hasFields = internals[pino.symbols.mixinSym] === mixin
 
@@ -41,9 +41,9 @@ export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logg
   }
   const child = parent.child(
     {},
-    { formatters: { log: safely(internals[pino.symbols.formattersSym].log) }, serializers: redacted(own, redact) },
+    { formatters: { log: safely(internals[pino.symbols.formattersSym]?.log) }, serializers: redacted(own, redact) },
   )
-  harden(child, redact, safely)
+  if (internals[pino.symbols.serializersSym] !== undefined) harden(child, redact, safely)
   if (redact === defaultRedact) children.set(parent, child)
   return child
 }

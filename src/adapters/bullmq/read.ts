@@ -93,13 +93,19 @@ const UNRECOVERABLE: ReadonlySet<string> = new Set(['UnrecoverableError'])
 
 // BullMQ asks for the name or the class; a subclass of another name counts, so the chain of constructors is asked too.
 function isNamed(error: unknown, names: ReadonlySet<string>): boolean {
-  if (typeof error !== 'object' || error === null) return false
+  if ((typeof error !== 'object' && typeof error !== 'function') || error === null) return false
   if (names.has(String((error as Error).name))) return true
-  for (let at: object | null = Object.getPrototypeOf(error); at !== null; at = Object.getPrototypeOf(at)) {
+  // BullMQ's classes write the name onto each instance; a class of the user's that only shares theirs mostly does not.
+  if (!Object.hasOwn(error, 'name')) return false
+  let at: object | null = Object.getPrototypeOf(error)
+  for (let depth = 0; at !== null && depth < MAX_DEPTH; depth++) {
     if (names.has(at.constructor?.name)) return true
+    at = Object.getPrototypeOf(at)
   }
   return false
 }
+
+const MAX_DEPTH = 20 // a proxy may answer for ever
 
 function messageOf(error: unknown): unknown {
   return typeof error === 'object' && error !== null ? (error as Error).message : undefined

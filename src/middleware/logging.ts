@@ -44,6 +44,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
     start(task) {
       if (task.kind === 'send') return undefined
       correlationOf(task, options, () => extract(task.carrier))
+      task.log = logger
       if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
       return undefined
     },

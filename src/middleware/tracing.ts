@@ -63,7 +63,11 @@ export function tracing(options: TracingOptions = {}): Middleware {
 
   return around<Opened>({
     part: 'tracing',
-    start: (task) => open(task, names, options),
+    start(task) {
+      const opened = open(task, names, options)
+      task.span = opened.span
+      return opened
+    },
     end(task, ending, opened) {
       if (opened !== undefined) endSpan(opened.span, task, ending, names)
     },

@@ -1,0 +1,57 @@
+// The chain of steps that a run could not have been shorter than, and how much time the others had to spare.
+
+export interface Timed {
+  readonly durationMs: number
+}
+
+export interface CriticalPath {
+  /** Indices, in the order in which they ran. Steps that took no time (skipped, restored, never run) end no path. */
+  readonly path: readonly number[]
+  readonly lengthMs: number
+  /** By index: `lengthMs` minus the longest chain through the step. */
+  readonly slackMs: Float64Array
+}
+
+/**
+ * The critical path method over measured durations: waits for a place under `concurrency` are not counted, so the path
+ * tells what to make faster, not how many workers to add. One pass forward, one back: linear in steps and needs.
+ *
+ * @param order each step after its needs
+ */
+export function criticalPath(
+  steps: readonly Timed[],
+  needs: readonly (readonly number[])[],
+  order: readonly number[],
+): CriticalPath {
+  const durations = Float64Array.from(steps, (step) => step.durationMs)
+  const until = new Float64Array(steps.length) // the longest chain that ends with this step
+  const from = new Float64Array(steps.length) // the longest chain that begins with it
+  const before = new Int32Array(steps.length).fill(-1)
+  let last = -1
+  for (const at of order) {
+    let longest = 0
+    for (const need of needs[at] as readonly number[]) {
+      const length = until[need] as number
+      if (length > longest) {
+        longest = length
+        before[at] = need
+      }
+    }
+    until[at] = longest + (durations[at] as number)
+    if (last < 0 || (until[at] as number) > (until[last] as number)) last = at
+  }
+  for (let n = order.length - 1; n >= 0; n--) {
+    const at = order[n] as number
+    const length = (from[at] as number) + (durations[at] as number)
+    from[at] = length
+    for (const need of needs[at] as readonly number[]) from[need] = Math.max(from[need] as number, length)
+  }
+
+  const lengthMs = last < 0 ? 0 : (until[last] as number)
+  const slackMs = until.map((length, at) =>
+    Math.max(0, lengthMs - length - (from[at] as number) + (durations[at] as number)),
+  )
+  const path: number[] = []
+  if (lengthMs > 0) for (let at = last; at >= 0; at = before[at] as number) path.push(at)
+  return { path: path.reverse(), lengthMs, slackMs }
+}

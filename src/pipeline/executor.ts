@@ -1,0 +1,212 @@
+// Starts each step the moment its own needs are met and a place is free; ends when nothing runs any more.
+import { guard } from '../kernel/faults.ts'
+import { failed, succeeded } from '../kernel/outcome.ts'
+import { type Attempt, body, isRepeated, openAttempt, perform, skipped } from './attempt.ts'
+import type { Step } from './graph.ts'
+import { ReadyQueue } from './ready.ts'
+import type { StepState } from './report.ts'
+import { retrying } from './retries.ts'
+import type { Run } from './run.ts'
+
+const MAX_FAILURES = 100
+
+/** The reason on steps that are not run because `onFailure` is `continue` and what they need has failed. */
+const NEEDS_FAILED = 'needs_failed'
+
+// Counters, not levels: each step counts its open needs, and each end counts down its dependants. Everything happens in
+// callbacks of the pipeline's own async context, so a step never inherits the context of the one that made it ready, and
+// no chain, however long, nests.
+export class Executor {
+  private readonly open: Int32Array
+  private readonly unread: Int32Array
+  private readonly ready = new ReadyQueue()
+  /** Why a step cannot run, once it is ready. */
+  private readonly blocked = new Map<number, string>()
+  /** Steps that wait for a place for their next attempt. */
+  private readonly returning = new Map<number, (go: boolean) => void>()
+  private places: number
+  /** Steps between their start and their end, waiting for a backoff included. */
+  private active = 0
+  private over: () => void = () => {}
+
+  constructor(private readonly run: Run) {
+    this.open = Int32Array.from(run.graph.needs, (needs) => needs.length)
+    this.unread = run.graph.readers.slice()
+    this.places = run.concurrency
+  }
+
+  /** Resolves when every step has ended, or the run was stopped and those that ran have. Never rejects. */
+  finished(): Promise<void> {
+    return new Promise((resolve) => {
+      this.over = resolve
+      const now = performance.now()
+      for (let at = 0; at < this.open.length; at++) {
+        if (this.open[at] === 0 && !this.run.graph.steps[at]?.final) this.becomeReady(at, now)
+      }
+      this.fill()
+    })
+  }
+
+  /** Starts nothing more and tells those that run. */
+  stop(reason: unknown): void {
+    if (this.run.isStopped) return
+    this.run.isStopped = true
+    this.ready.clear()
+    this.run.controller.abort(reason)
+    for (const go of this.returning.values()) go(false)
+    this.returning.clear()
+    this.fill()
+  }
+
+  private becomeReady(at: number, now: number): void {
+    ;(this.run.states[at] as StepState).readyAt = now
+    this.ready.push(at)
+  }
+
+  private fill(): void {
+    while (this.places > 0) {
+      const at = this.ready.pop()
+      if (at === undefined) break
+      this.places--
+      const go = this.returning.get(at)
+      if (go === undefined) {
+        this.active++
+        this.start(at)
+      } else {
+        this.returning.delete(at)
+        go(true)
+      }
+    }
+    if (this.active === 0) this.over()
+  }
+
+  private start(at: number): void {
+    const { graph, controller } = this.run
+    const { retries = 0 } = (graph.steps[at] as Step).options
+    const stands = this.standIn(at)
+    if (stands === undefined && retries > 0) return this.repeat(at)
+    const attempt = openAttempt(this.run, at, 1, controller.signal)
+    perform(attempt, stands === undefined ? () => body(attempt) : () => stands(attempt)).then(
+      (output) => this.returned(attempt, output, true),
+      (error: unknown) => this.threw(attempt, error, true),
+    )
+  }
+
+  /** What takes the place of the step's function: a skip because of its needs, or what an earlier run has finished. */
+  private standIn(at: number): ((attempt: Attempt) => Promise<unknown>) | undefined {
+    const reason = this.blocked.get(at)
+    if (reason !== undefined) return async ({ task }) => skipped(task, reason)
+    const kept = this.run.resume?.kept.get(at)
+    if (kept === undefined) return undefined
+    return async ({ task }) => {
+      if (kept.status === 'skipped') return skipped(task, kept.reason ?? '')
+      task.ending = { outcome: 'restored', threw: false, error: undefined, durationMs: performance.now() - task.clock }
+      return kept.output
+    }
+  }
+
+  private repeat(at: number): void {
+    const { run } = this
+    const { signal } = run.controller
+    let attempt: Attempt | undefined
+    let failure: unknown
+    let placed = true
+    const once = async (n: number): Promise<unknown> => {
+      if (n > 1) {
+        placed = await this.place(at)
+        if (!placed) throw failure
+      }
+      attempt = openAttempt(run, at, n, signal)
+      const current = attempt
+      try {
+        return await perform(current, () => body(current))
+      } catch (error) {
+        failure = error
+        if (isRepeated(run, current.task, error)) {
+          ;(run.states[at] as StepState).status = 'waiting'
+          placed = false
+          this.places++
+          this.fill()
+        }
+        throw error
+      }
+    }
+    const again = (error: unknown): boolean => isRepeated(run, (attempt as Attempt).task, error)
+    retrying((run.graph.steps[at] as Step).options, signal, once, again).then(
+      (output) => this.returned(attempt as Attempt, output, placed),
+      (error: unknown) => this.threw(attempt as Attempt, error, placed),
+    )
+  }
+
+  private place(at: number): Promise<boolean> {
+    if (this.run.isStopped) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      this.returning.set(at, resolve)
+      this.ready.push(at)
+      this.fill()
+    })
+  }
+
+  private returned(attempt: Attempt, output: unknown, placed: boolean): void {
+    const { run, at, task } = attempt
+    const state = this.ended(attempt)
+    const { outcome } = succeeded(task)
+    state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
+    if (state.status !== 'skipped') run.outputs.set(at, output)
+    const ownWord = state.status === 'success' || (state.status === 'skipped' && !this.blocked.has(at))
+    if (ownWord && !run.resume?.kept.has(at)) run.resume?.save(at, run.id, state, attempt.json)
+    const { optional } = (run.graph.steps[at] as Step).options
+    this.settle(at, placed, state.status === 'skipped' && !optional ? state.reason : undefined)
+  }
+
+  private threw(attempt: Attempt, error: unknown, placed: boolean): void {
+    const { run, at, task } = attempt
+    const state = this.ended(attempt)
+    const { outcome } = failed(task, error)
+    const wasStopped = run.isStopped
+    const isOwn = outcome === 'failure' || outcome === 'timeout'
+    state.status = isOwn ? outcome : 'cancelled'
+    const { optional } = (run.graph.steps[at] as Step).options
+    if (optional && isOwn && !wasStopped) {
+      run.resume?.save(at, run.id, state, undefined)
+      return this.settle(at, placed, undefined)
+    }
+    // Many end with the reason that they were stopped for; that one is told already.
+    const isEcho = wasStopped && (error === run.controller.signal.reason || error === run.failures[0]?.error)
+    if (!isEcho && run.failures.length < MAX_FAILURES) {
+      run.failures.push({ step: state.id, attempt: task.attempt, error })
+    }
+    if (isOwn && run.onFailure === 'continue') return this.settle(at, placed, NEEDS_FAILED)
+    if (!wasStopped) this.stop(error)
+    this.settle(at, placed, undefined)
+  }
+
+  private ended({ task, at }: Attempt): StepState {
+    const state = this.run.states[at] as StepState
+    state.endedAt = performance.now()
+    state.span = guard('pipeline', 'span', () => task.span?.spanContext())
+    return state
+  }
+
+  private settle(at: number, placed: boolean, blocks: string | undefined): void {
+    const { graph, states, outputs } = this.run
+    const now = (states[at] as StepState).endedAt
+    this.active--
+    if (placed) this.places++
+    if (!this.run.isStopped) {
+      for (const dependant of graph.dependants[at] as readonly number[]) {
+        if (blocks !== undefined && !this.blocked.has(dependant)) this.blocked.set(dependant, blocks)
+        const open = (this.open[dependant] as number) - 1
+        this.open[dependant] = open
+        if (open === 0) this.becomeReady(dependant, now)
+      }
+      for (const need of graph.needs[at] as readonly number[]) {
+        const unread = (this.unread[need] as number) - 1
+        this.unread[need] = unread
+        if (unread === 0 && !this.run.isKept(need)) outputs.delete(need)
+      }
+    }
+    this.run.progress?.advance()
+    this.fill()
+  }
+}

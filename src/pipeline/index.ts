@@ -1,0 +1,25 @@
+// Pipelines: typed graphs of steps that run at once, explain themselves and resume. A table of contents.
+export {
+  type FinalContext,
+  type Named,
+  type NewId,
+  type Pipeline,
+  type PipelineRun,
+  pipeline,
+  type StepContext,
+  type StepData,
+} from './builder.ts'
+export type { Checkpoint } from './checkpoint.ts'
+export { PipelineError, type StepFailure, StepTimeoutError } from './errors.ts'
+export type { StandardSchema } from './input.ts'
+export type {
+  Backoff,
+  FinalOptions,
+  PipelineOptions,
+  RunOptions,
+  SkipFunction,
+  SkipReason,
+  StepOptions,
+} from './options.ts'
+export type { Progress } from './progress.ts'
+export type { PipelineReport, StepReport, StepStatus } from './report.ts'

@@ -1,0 +1,223 @@
+// One run of a pipeline, from its input to its outputs: a task around all steps, and what is said at its end.
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { notify } from '../kernel/compose.ts'
+import { inside } from '../kernel/consumer.ts'
+import type { Outcome } from '../kernel/outcome.ts'
+import { rejectReason } from '../kernel/outcome.ts'
+import { createTask, currentTask, type Middleware, type Task } from '../kernel/task.ts'
+import { analyse } from './analysis.ts'
+import { Resume, type Trouble } from './checkpoint.ts'
+import { PipelineError, pipelineCancelled, pipelineFailed, type StepFailure } from './errors.ts'
+import { Executor } from './executor.ts'
+import { runFinalSteps } from './final.ts'
+import type { Graph, Step } from './graph.ts'
+import { type StandardSchema, validated } from './input.ts'
+import type { PipelineOptions, RunOptions } from './options.ts'
+import { brokerReport, ProgressReporter } from './progress.ts'
+import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+
+/** A pipeline as its builder has put it together. */
+export interface Definition {
+  readonly name: string
+  readonly onion: Middleware
+  readonly schema: StandardSchema | undefined
+  readonly options: PipelineOptions
+}
+
+const MAX_SHOWN = 10
+
+export class Run implements Reported {
+  readonly pipeline: string
+  readonly onion: Middleware
+  readonly concurrency: number
+  readonly onFailure: 'abort' | 'continue'
+  readonly states: readonly StepState[]
+  /** Outputs that somebody still reads, by step. */
+  readonly outputs = new Map<number, unknown>()
+  readonly failures: StepFailure[] = []
+  /** The signal of all steps. */
+  readonly controller = new AbortController()
+  /** Nothing more is started: a step failed, or the caller's signal was aborted. */
+  isStopped = false
+  id: string
+  input: unknown
+  resume: Resume | undefined
+  progress: ProgressReporter | undefined
+  outcome: PipelineReport['outcome'] = 'running'
+  startedAt = performance.now()
+  endedAt = 0
+  private cancelled: { reason: unknown } | undefined
+  private readonly troubles: Trouble[] = []
+  private task: Task | undefined
+  private readonly kept: ReadonlySet<string>
+  private readonly outer = currentTask()
+  private readonly judgeOfMessage: ((error: unknown) => Outcome) | undefined
+
+  constructor(
+    private readonly definition: Definition,
+    readonly graph: Graph,
+    input: unknown,
+    readonly options: RunOptions,
+  ) {
+    this.pipeline = definition.name
+    this.onion = definition.onion
+    this.concurrency = definition.options.concurrency ?? Number.POSITIVE_INFINITY
+    this.onFailure = definition.options.onFailure ?? 'abort'
+    this.input = input
+    this.id = options.id ?? ''
+    this.states = graph.steps.map(({ id }) => new StepState(id))
+    setMaxListeners(0, this.controller.signal) // a thousand steps may listen to one signal
+    this.kept = new Set(Array.isArray(options.keep) ? options.keep : [])
+    let at = this.outer
+    while (at !== undefined && at.kind !== 'task') at = at.parent
+    this.judgeOfMessage = at?.judge
+  }
+
+  /** Whether an error is not a failure but the broker's control flow, by the word of the adapter around the pipeline. */
+  isControlFlow(error: unknown): boolean {
+    return this.judgeOfMessage?.(error) === 'deferred'
+  }
+
+  async execute(): Promise<Record<string, unknown>> {
+    const { checkpoint } = this.options
+    if (checkpoint !== undefined) {
+      this.resume = new Resume(checkpoint, this.checkpointKey(), this.graph, this.input, (trouble) => this.say(trouble))
+      // Before the span is opened: a resumed run keeps its id, so that logs of both attempts are found by it.
+      await this.resume.load()
+    }
+    this.id ||= this.resume?.runId ?? randomUUID()
+    this.startedAt = performance.now()
+    const { pipeline } = this
+    const details = { 'pipeline.name': pipeline, 'pipeline.run_id': this.id, 'pipeline.steps': this.states.length }
+    const task = createTask(
+      'pipeline',
+      { name: pipeline, queue: pipeline, id: this.id, details },
+      { message: this, signal: this.options.signal, judge: (error) => this.judge(error) },
+    )
+    this.task = task
+    return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
+  }
+
+  /** What the run did so far. */
+  report(): PipelineReport {
+    return reportOf(this)
+  }
+
+  private async body(task: Task): Promise<Record<string, unknown>> {
+    for (const trouble of this.troubles) this.note(trouble)
+    try {
+      const { schema } = this.definition
+      if (schema !== undefined) this.input = await validated(this.pipeline, schema, this.input)
+      this.progress = this.reporter(task)
+      await this.steps()
+      const failure = this.failure()
+      const isCancelled = this.options.signal?.aborted || this.judge(failure) === 'cancelled'
+      this.outcome = failure === undefined ? 'success' : isCancelled ? 'cancelled' : 'failure'
+      const late = await runFinalSteps(this, this.outcome, failure)
+      await this.resume?.settle()
+      await this.progress?.end()
+      const error = failure ?? late
+      if (error !== undefined) throw error
+      return this.result()
+    } catch (error) {
+      if (this.outcome === 'running' || this.outcome === 'success') this.outcome = 'failure'
+      throw error
+    } finally {
+      this.endedAt = performance.now()
+      this.outputs.clear() // whoever keeps the report, or the task, keeps no outputs
+      this.input = undefined
+      for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
+      const { endDetails, details } = analyse(this)
+      task.endDetails = endDetails
+      notify(this.onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
+    }
+  }
+
+  private async steps(): Promise<void> {
+    const { signal } = this.options
+    const executor = new Executor(this)
+    const cancel = (): void => {
+      if (!this.isStopped) this.cancelled = { reason: signal?.reason }
+      executor.stop(signal?.reason)
+    }
+    if (signal?.aborted) return cancel()
+    signal?.addEventListener('abort', cancel, { once: true })
+    try {
+      await executor.finished()
+    } finally {
+      signal?.removeEventListener('abort', cancel) // the signal may live as long as the worker
+    }
+  }
+
+  /** What the run rejects with. Control flow and refusals belong to the broker and pass through as they are. */
+  private failure(): unknown {
+    const { pipeline, id, failures } = this
+    const all = { pipeline, runId: id, failures, outputs: this.outputsById() }
+    const [first] = failures
+    if (this.cancelled !== undefined) {
+      const isWhole = this.states.every(({ status }, at) => this.graph.steps[at]?.final || ENDED.has(status))
+      if (!isWhole || this.states.length === 0) return pipelineCancelled(this.cancelled.reason, all)
+    }
+    if (first === undefined) return undefined
+    if (this.isControlFlow(first.error) || rejectReason(first.error) !== undefined) return first.error
+    return pipelineFailed({ ...all, first })
+  }
+
+  private judge(error: unknown): Outcome {
+    if (error instanceof PipelineError && error.pipeline === this.pipeline && error.code === 'PIPELINE_CANCELLED') {
+      return 'cancelled'
+    }
+    return this.isControlFlow(error) ? 'cancelled' : 'failure'
+  }
+
+  /** Whether a step's output is for the caller: it was asked for, or no other step is there to read it. */
+  isKept(at: number): boolean {
+    const { keep } = this.options
+    return keep === true || this.graph.dependants[at]?.length === 0 || this.kept.has((this.graph.steps[at] as Step).id)
+  }
+
+  private result(): Record<string, unknown> {
+    const found: Record<string, unknown> = {}
+    for (const [at, { id, final }] of this.graph.steps.entries()) {
+      if (!final && this.isKept(at)) found[id] = this.outputs.get(at)
+    }
+    return found
+  }
+
+  outputsById(): Record<string, unknown> {
+    const found: Record<string, unknown> = {}
+    for (const [at, output] of this.outputs) found[(this.graph.steps[at] as Step).id] = output
+    return found
+  }
+
+  private reporter(task: Task): ProgressReporter | undefined {
+    const { progress } = this.options
+    if (progress === undefined || progress === false) return undefined
+    const report = progress === true ? brokerReport(task) : undefined
+    const send = progress === true ? report && (({ percent }: { percent: number }) => report(percent)) : progress
+    return send && new ProgressReporter(this.states.length, send)
+  }
+
+  // A nested pipeline's steps must not be taken for those of another step's pipeline of the same name.
+  private checkpointKey(): string {
+    const inside = this.outer?.kind === 'step' ? `${this.outer.queue}.${this.outer.name}>` : ''
+    return `${inside}${this.pipeline}${this.options.id === undefined ? '' : `:${this.options.id}`}`
+  }
+
+  private say(trouble: Trouble): void {
+    const isFirst = !this.troubles.some(({ name }) => name === trouble.name)
+    if (isFirst) this.troubles.push(trouble)
+    if (isFirst && this.task !== undefined) this.note(trouble)
+  }
+
+  private note({ name, steps, error }: Trouble): void {
+    const details = {
+      'pipeline.checkpoint.steps': steps.slice(0, MAX_SHOWN),
+      'pipeline.checkpoint.count': steps.length,
+    }
+    notify(this.onion, { kind: 'note', task: this.task as Task, level: 'warn', name, details, error })
+  }
+}
+
+const ENDED: ReadonlySet<string> = new Set(['success', 'skipped', 'restored', 'failure', 'timeout'])

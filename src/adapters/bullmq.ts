@@ -4,12 +4,12 @@ import type { BulkJobOptions, FlowJob, Job, Processor, Telemetry, Worker } from 
 import { compose } from '../kernel/compose.ts'
 import { consumer } from '../kernel/consumer.ts'
 import { show, TaskspanError } from '../kernel/errors.ts'
-import { currentTask, type Middleware } from '../kernel/task.ts'
+import { type Adapter, currentTask, type Middleware } from '../kernel/task.ts'
 import { tracing } from '../middleware/tracing.ts'
 import { type InjectBulkOptions, sendBulk, sendFlow } from './bullmq/inject.ts'
 import { type Observation, observe, type Ran } from './bullmq/observe.ts'
 import { bullmqTelemetry } from './bullmq/propagation.ts'
-import { bullmqAdapter } from './bullmq/read.ts'
+import { bullmqAdapter, judge } from './bullmq/read.ts'
 
 export { type InjectBulkOptions, type InjectOptions, inject } from './bullmq/inject.ts'
 export type { Observation } from './bullmq/observe.ts'
@@ -43,8 +43,8 @@ export interface BullmqInstrument {
  */
 export function bullmq(...middleware: Middleware[]): BullmqInstrument {
   const onion = compose(...middleware)
-  const consume = consumer(bullmqAdapter, onion)
   const ran: Ran = new WeakMap()
+  const consume = consumer(remembering(ran), onion)
 
   const instrument = <P extends Processor>(processor: P): P => {
     if (typeof processor !== 'function') throw notAFunction(processor)
@@ -64,6 +64,17 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
     return instrumented as unknown as P
   }
   return Object.assign(instrument, { observe: (worker: Worker) => observe(worker, onion, ran) }) as BullmqInstrument
+}
+
+// A job whose middleware threw before the handler ran has been seen, if anyone asked what the throw means.
+function remembering(ran: Ran): Adapter<Job> {
+  return {
+    ...bullmqAdapter,
+    judge(error, job, task) {
+      ran.set(job, task)
+      return judge(error, job)
+    },
+  }
 }
 
 // The one thing an adapter takes from a middleware: senders in a process without telemetry() still want their span.

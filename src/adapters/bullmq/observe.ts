@@ -11,7 +11,7 @@ export interface Observation extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** The task of each job whose processor this process has run, while the job object lives. */
+/** The task of each job that telemetry of this process has seen, while the job object lives. */
 export type Ran = WeakMap<object, Task>
 
 const STALLED_OUT = 'job stalled more than allowable limit'
@@ -23,10 +23,12 @@ export function observe(worker: Worker, middleware: Middleware, ran: Ran): Obser
   const failed = (job: Job | undefined, error: Error): void => {
     guard('bullmq', 'observe', () => {
       if (job === undefined) return notify(middleware, broker('failed_unknown_job', error))
+      if (!isFinal(job)) return
       const run = ran.get(job)
-      if (run === undefined) failedWithoutRun(job, error)
-      else if (run.ending?.outcome !== 'failure' && isFinal(job))
-        notify(middleware, { kind: 'gave_up', task: run, error })
+      const outcome = run?.ending?.outcome
+      if (run === undefined || outcome === undefined) failedWithoutRun(job, error)
+      // Predicted wrongly (a backoff strategy said stop), or succeeded with a result that BullMQ could not store.
+      else if (outcome === 'retry' || outcome === 'success') notify(middleware, { kind: 'gave_up', task: run, error })
     })
   }
   const failedWithoutRun = (job: Job, error: Error): void => {

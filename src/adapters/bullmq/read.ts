@@ -80,7 +80,7 @@ function isFirstStart(job: Job): boolean {
 
 // Control flow and the end of retries, by BullMQ's own rules (Worker.handleFailed, Job.shouldRetryJob), without calling
 // the user's backoff strategy and without importing BullMQ.
-function judge(error: unknown, job: Job): Outcome {
+export function judge(error: unknown, job: Job): Outcome {
   if (isNamed(error, CONTROL_FLOW) || messageOf(error) === 'bullmq:rateLimitExceeded') return 'deferred'
   const worker = (job as unknown as { queue?: { opts?: { maxStartedAttempts?: number } } }).queue?.opts
   const startedOut = !!worker?.maxStartedAttempts && worker.maxStartedAttempts <= job.attemptsStarted

@@ -45,6 +45,8 @@ export function logging(options: LoggingOptions = {}): Middleware {
       if (task.kind === 'send') return undefined
       correlationOf(task, options, () => extract(task.carrier))
       task.log = logger
+      // At once: the run that found the loss may take hours, or be lost itself.
+      for (let n = Math.min(task.lost ?? 0, 5); n > 0; n--) write(logger, 'error', () => ({ ...LOST }), 'task.lost')
       if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
       return undefined
     },
@@ -92,7 +94,6 @@ function startFields(task: Task): LogFields {
 
 function ended(logger: Logger, task: Task, ending: Ending, slowAfterMs: number): void {
   const { outcome, durationMs } = ending
-  for (let n = Math.min(task.lost ?? 0, 5); n > 0; n--) write(logger, 'error', () => ({ ...LOST }), 'task.lost')
   const [level, verb] = VERBS[outcome]
   const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
   write(logger, level, () => endFields(task, ending), message)

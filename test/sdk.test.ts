@@ -132,6 +132,9 @@ describe('who it says this process is', () => {
     await sdk?.close()
     vi.stubEnv('OTEL_SERVICE_NAME', '')
     expect(open({}).status().service).toBe('unknown_service')
+    await sdk?.close()
+    vi.stubEnv('OTEL_RESOURCE_ATTRIBUTES', 'service.name=named')
+    expect(open({ worker: 'api' }).status().service).toBe('named-api')
   })
 
   it('takes everything else from OTEL_RESOURCE_ATTRIBUTES, decoded, unless the code says it', async () => {
@@ -285,6 +288,7 @@ describe('context', () => {
     expect(await fields('b3')).toEqual(['b3'])
     expect(await fields('tracecontext,b3multi')).toContain('x-b3-traceid')
     expect(await fields('none')).toEqual([])
+    expect(warnings).toEqual([])
   })
 
   it('travels with the propagators that it knows, and names those it does not', async () => {
@@ -344,7 +348,8 @@ describe('options', () => {
 
 describe('a backend that does not work', () => {
   it('is named once, without credentials, and counted', async () => {
-    const { url } = await collector(() => 400)
+    let answer = 399
+    const { url } = await collector(() => ++answer)
     vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', url.replace('//', '//user:secret@'))
     open()
     emit('one')
@@ -352,7 +357,7 @@ describe('a backend that does not work', () => {
     emit('two')
     expect(await sdk?.flush()).toBe(false)
     expect(warnings).toEqual([expect.stringContaining(`spans do not reach ${url}/v1/traces (400 Bad Request)`)])
-    expect(sdk?.status().destinations).toMatchObject([{ delivered: 0, failed: 2, lastError: '400 Bad Request' }])
+    expect(sdk?.status().destinations).toMatchObject([{ delivered: 0, failed: 2, lastError: '401 Unauthorized' }])
     expect(JSON.stringify([sdk?.status(), warnings])).not.toContain('secret')
   })
 

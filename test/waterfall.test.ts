@@ -105,6 +105,14 @@ it('says where links lead, and how many more there are', () => {
   expect(picture).toContain('↗ linked to 2 more')
 })
 
+it('draws a bar also for what took no time, at either end', () => {
+  const root = span('root', 0, 100)
+  const lines = draw([root, span('first', 0, 0, { parent: root }), span('last', 100, 100, { parent: root })], {
+    width: 60,
+  }).split('\n')
+  expect(lines.slice(3)).toEqual([`├─ first  ╸${' '.repeat(40)}     0 ms`, `└─ last   ${' '.repeat(40)}╺     0 ms`])
+})
+
 it('draws each trace by itself, in the order of their start, on an axis of its own', () => {
   const picture = draw([span('later', 500, 600), span('earlier', 0, 10, { trace: OTHER })])
   expect(picture.split('\n\n').map((block) => block.split('\n')[2]?.split(' ')[0])).toEqual(['earlier', 'later'])
@@ -188,5 +196,6 @@ it('survives a missing parent, a cycle, a chain of 10,000 spans, time that runs 
   const chain = Array.from({ length: 10_000 }, (_, n) => (last = span(`s${n}`, n, 10_000, { parent: last })))
   const lines = draw(chain).split('\n')
   expect(lines).toHaveLength(203)
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
   expect(lines.at(-1)).toBe('… 9800 more spans')
 })

@@ -73,9 +73,7 @@ function start(all: Instruments, task: Task): Counted {
   all.running.add(task)
   series.inProgress.add(0)
   if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
-  if (task.schedule?.driftMs !== undefined) {
-    all.cronDrift.cell(task.schedule.id).observe(Math.max(0, task.schedule.driftMs) / 1000)
-  }
+  if (task.schedule !== undefined) scheduled(all, task.schedule)
   if (task.lost) countLost(all, task, task.lost)
   return { series }
 }
@@ -91,7 +89,11 @@ function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | 
   } else if (task.kind === 'step') {
     all.steps.cell(task.queue, task.name, ending.outcome).add(1)
     all.stepDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(), Date.now())
-  } else {
+  } else if (task.kind === 'service') {
+    all.serviceDuration.cell(task.name, result).observe(seconds, sampledSpan(), Date.now())
+  } else if (task.kind === 'ext') {
+    all.extDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(), Date.now())
+  } else if (task.kind === 'pipeline') {
     all.pipelines.cell(task.queue, ending.outcome).add(1)
     all.pipelineDuration.cell(task.queue, result).observe(seconds, sampledSpan(), Date.now())
     const critical = task.endDetails?.['pipeline.critical_path_ms']
@@ -108,9 +110,13 @@ function endTask(all: Instruments, task: Task, ending: Ending, series: TaskSerie
   series.duration(ending.threw ? 'error' : 'ok').observe(seconds, span, at)
   if (ending.outcome === 'failure') series.failed(errorType(ending.error), 1, span, at)
   else if (ending.outcome === 'rejected') all.rejected.cell(task.queue, rejectReason(ending.error) ?? 'other').add(1)
-  if (task.schedule === undefined) return
-  if (!ending.threw) all.cronLastSuccess.cell(task.schedule.id).set(Date.now() / 1000)
-  planned(all, task.schedule)
+  if (task.schedule !== undefined && !ending.threw) all.cronLastSuccess.cell(task.schedule.id).set(Date.now() / 1000)
+}
+
+// At the start: a run that takes long, or ends after its successor, must not set the next one back.
+function scheduled(all: Instruments, schedule: Schedule): void {
+  if (schedule.driftMs !== undefined) all.cronDrift.cell(schedule.id).observe(Math.max(0, schedule.driftMs) / 1000)
+  planned(all, schedule)
 }
 
 function planned(all: Instruments, { id, intervalMs, nextTime }: Schedule): void {
@@ -140,6 +146,11 @@ function noticed(all: Instruments, event: TaskEvent): void {
       return planned(all, event.schedule)
     case 'dead_lettered':
       return all.deadLettered.cell(event.queue).add(1)
+    case 'usage':
+      for (const unit in event.amounts) {
+        all.extUsage.cell(event.task.queue, event.task.name, unit).add(event.amounts[unit] as number)
+      }
+      return
     case 'broker':
       return all.brokerEvents.cell(event.queue, event.event).add(1)
   }

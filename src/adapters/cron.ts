@@ -5,10 +5,14 @@ import { atLeast, checkOptions, show, TaskspanError } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { CRON_QUEUE } from '../kernel/names.ts'
 import type { Adapter, Middleware, Schedule } from '../kernel/task.ts'
+import { saidBy } from './cron/runner.ts'
 import { cronTimetable, intervalTimetable, type Planned, type Timetable } from './cron/timetable.ts'
 
 export interface TickOptions {
-  /** The cron expression that the runner uses: makes drift, missed runs and the next run known. */
+  /**
+   * The cron expression that the runner uses. Croner and node-cron tell it themselves, from the first run on: with it the
+   * next run is known before that, and other runners' drift and missed runs are known at all.
+   */
   readonly schedule?: string | undefined
   /** IANA time zone of `schedule`, such as `Europe/Berlin`. Default: the process's. */
   readonly timezone?: string | undefined
@@ -47,12 +51,12 @@ export function cron(...middleware: Middleware[]): Tick {
 
   return (name, fn, options = {}) => {
     const timetable = timetableOf(name, fn, options)
-    if (timetable !== undefined) announce(onion, name, timetable)
+    announce(onion, name, timetable)
     let running = 0
 
     return async function tick(...args) {
       const now = Date.now()
-      const plan = timetable && guard('cron', 'timetable', () => timetable.run(now))
+      const plan = guard('cron', 'timetable', () => timetable.run(now, saidBy(args)))
       if (plan !== undefined && plan.missed > 0) {
         notify(onion, { kind: 'schedule', event: 'missed', schedule: name, count: plan.missed })
       }
@@ -80,11 +84,11 @@ function scheduleOf(id: string, plan: Planned | undefined, now: number): Schedul
 
 // A schedule that never fires has no run to say so: its next run stands in the metrics from the beginning.
 function announce(onion: Middleware, name: string, timetable: Timetable): void {
-  const plan = guard('cron', 'timetable', () => timetable.next(Date.now()))
-  if (plan !== undefined) notify(onion, { kind: 'planned', schedule: scheduleOf(name, plan, Date.now()) })
+  const plan = guard('cron', 'timetable', () => timetable.next())
+  if (plan?.nextTime !== undefined) notify(onion, { kind: 'planned', schedule: scheduleOf(name, plan, Date.now()) })
 }
 
-function timetableOf(name: string, fn: unknown, options: TickOptions): Timetable | undefined {
+function timetableOf(name: string, fn: unknown, options: TickOptions): Timetable {
   if (typeof name !== 'string' || name === '') {
     throw new TaskspanError('INVALID_OPTION', `cron: the name must be a non-empty string, got ${show(name)}.`)
   }
@@ -96,12 +100,15 @@ function timetableOf(name: string, fn: unknown, options: TickOptions): Timetable
   if (schedule !== undefined && intervalMs !== undefined) {
     throw new TaskspanError('INVALID_OPTION', `cron: tick('${name}') takes 'schedule' or 'intervalMs', not both.`)
   }
+  if (schedule === undefined && timezone !== undefined) {
+    throw new TaskspanError('INVALID_OPTION', `cron: tick('${name}'): 'timezone' needs 'schedule'.`)
+  }
   if (intervalMs !== undefined) return intervalTimetable(intervalMs)
-  if (schedule === undefined) return undefined
   try {
-    return cronTimetable(schedule, timezone)
-  } catch (error) {
+    return cronTimetable(schedule === undefined ? undefined : { schedule, timezone })
+  } catch (cause) {
     const at = timezone === undefined ? show(schedule) : `${show(schedule)} in ${show(timezone)}`
-    throw new TaskspanError('INVALID_OPTION', `cron: tick('${name}') cannot read the schedule ${at}.`, { cause: error })
+    const what = `cron: tick('${name}') cannot read the schedule ${at}. If your runner can, leave it out here.`
+    throw new TaskspanError('INVALID_OPTION', what, { cause })
   }
 }

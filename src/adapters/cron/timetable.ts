@@ -1,5 +1,6 @@
 // When a schedule is due: the planned time of a run, how late it is, what was missed, and what comes next.
-import { Cron } from 'croner'
+import { type Pattern, patternOf } from './pattern.ts'
+import type { Said } from './runner.ts'
 
 /** What one run of a schedule is, by its timetable. */
 export interface Planned {
@@ -7,60 +8,95 @@ export interface Planned {
   readonly time: number | undefined
   readonly missed: number
   readonly nextTime: number | undefined
+  /** From the time before the next one to the next one: on a Friday, a schedule of working days has 72 hours. */
   readonly intervalMs: number | undefined
 }
 
 export interface Timetable {
+  /** The next run, told before the first one. */
+  next(): Planned
   /** Told of each run, at its start. */
-  run(now: number): Planned
-  /** The next run, told at the beginning. */
-  next(now: number): Planned
+  run(now: number, said: Said | undefined): Planned
 }
 
-// Timers fire a little early as well as late; within this a run belongs to the time just ahead of it.
-const EARLY_MS = 500
-const MAX_MISSED = 10_000
+export interface Written {
+  readonly schedule: string
+  readonly timezone: string | undefined
+}
 
-/** The timetable of a cron expression. Throws what croner says of a wrong one. */
-export function cronTimetable(expression: string, timezone: string | undefined): Timetable {
-  const pattern = new Cron(expression, { paused: true, ...(timezone !== undefined && { timezone }) })
-  const after = (ms: number): number | undefined => pattern.nextRun(new Date(ms))?.getTime()
-  let due = after(Date.now())
+// Timers fire a moment early as well as late; within this a run belongs to the time just ahead of it.
+const EARLY_MS = 50
+// Each costs up to 0.1 ms of the event loop. A second-long schedule after a night's sleep has missed 30,000.
+const MAX_MISSED = 1_000
 
-  const plan = (time: number | undefined, missed: number): Planned => {
-    const following = due === undefined ? undefined : after(due)
-    const intervalMs = due === undefined || following === undefined ? undefined : following - due
+/** The timetable of a cron expression: as written, until the runner itself has said more. Throws on a wrong one. */
+export function cronTimetable(written: Written | undefined): Timetable {
+  const read = (domAndDow: boolean): Pattern | undefined => {
+    if (written === undefined) return undefined
+    const { schedule, timezone } = written
+    return patternOf(schedule, { domAndDow, ...(timezone !== undefined && { timezone }) })
+  }
+  // Day of month and day of week: most runners take either, node-cron both. Until a run shows who runs it, the later
+  // reading holds: a next run that is announced too early looks like one that did not come.
+  const announced = read(true)
+  let seen = Date.now()
+  let due = announced?.after(seen)
+  let pattern: Pattern | undefined
+  let heard = false
+
+  const plan = (by: Pattern | undefined, time: number | undefined, missed = 0): Planned => {
+    const previous = due === undefined ? undefined : by?.before(due)
+    const intervalMs = due === undefined || previous === undefined ? undefined : due - previous
     return { time, missed, nextTime: due, intervalMs }
   }
+  const listen = (said: Said | undefined): void => {
+    if (pattern !== undefined && (heard || said === undefined)) return
+    heard = said !== undefined
+    pattern = said?.pattern() ?? pattern ?? read(false)
+    due = pattern?.after(seen)
+  }
   return {
-    next: () => plan(undefined, 0),
-    run(now) {
-      if (due === undefined || now < due - EARLY_MS) return plan(undefined, 0) // out of turn: by hand
-      let time = due
+    next: () => plan(announced, undefined),
+    run(now, said) {
+      listen(said)
+      if (pattern === undefined) return plan(undefined, said?.time)
+      if (now < seen) due = pattern.after(now - 1_000) // the clock was set back: its times come again
+      seen = now
+      const early = said?.time === undefined && (due === undefined || now < due - EARLY_MS)
+      if (said?.byHand || early || due === undefined) return plan(pattern, said?.time)
+
+      const time = said?.time ?? Math.max(due, pattern.before(now + 1) ?? due)
       let missed = 0
-      let following = after(time)
-      while (following !== undefined && following <= now + EARLY_MS && missed < MAX_MISSED) {
-        time = following
-        missed++
-        following = after(time)
+      for (let at: number | undefined = due; at !== undefined && at < time && missed < MAX_MISSED; missed++) {
+        at = pattern.after(at)
       }
-      due = following
-      return plan(time, missed)
+      due = pattern.after(time)
+      return plan(pattern, time, missed)
     },
   }
 }
 
 /** The timetable of a fixed interval, counted from the first run: nobody knows when the timer was started. */
 export function intervalTimetable(intervalMs: number): Timetable {
+  // By the monotonic clock, as timers are: setting the clock of the machine neither delays nor misses a run.
   let last: number | undefined
+  const plan = (time: number | undefined, nextTime: number, missed = 0): Planned => {
+    return { time, missed: Math.min(missed, MAX_MISSED), nextTime, intervalMs }
+  }
   return {
-    next: (now) => ({ time: undefined, missed: 0, nextTime: now + intervalMs, intervalMs }),
+    next: () => plan(undefined, Date.now() + intervalMs),
     run(now) {
+      const clock = performance.now()
+      const elapsed = last === undefined ? undefined : clock - last
+      // Node counts in whole ms, so a timer may come a moment early; what comes much earlier was run by hand.
+      if (elapsed !== undefined && elapsed < Math.min(0.9 * intervalMs, intervalMs - 2)) {
+        return plan(undefined, now + intervalMs - elapsed)
+      }
+      last = clock
+      if (elapsed === undefined) return plan(undefined, now + intervalMs)
       // A timer that fires late shifts all later ones, so each run is measured from the one before.
-      const intervals = last === undefined ? 1 : Math.max(1, Math.round((now - last) / intervalMs))
-      const time = last === undefined ? undefined : Math.min(now, last + intervals * intervalMs)
-      last = now
-      return { time, missed: Math.min(intervals - 1, MAX_MISSED), nextTime: now + intervalMs, intervalMs }
+      const intervals = Math.max(1, Math.floor((elapsed + Math.min(2, 0.1 * intervalMs)) / intervalMs))
+      return plan(now - Math.max(0, elapsed - intervals * intervalMs), now + intervalMs, intervals - 1)
     },
   }
 }

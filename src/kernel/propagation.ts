@@ -11,13 +11,11 @@ let read = false
 
 // What is too big or no string is ignored and counted when a propagator asks for it: other headers are not our business.
 const getter = {
-  // Own properties only: a carrier is foreign input, and `__proto__` is a key like any other.
+  // Own properties only: a carrier is foreign input, and `__proto__` is a key like any other. Guarded here: OTel's own
+  // composite propagator swallows what throws below it, and it would not be counted.
   get(carrier: Carrier, key: string): string | undefined {
-    const value = Object.hasOwn(carrier, key) ? carrier[key] : undefined
-    if (typeof value === 'string' && value.length <= MAX_CARRIER) {
-      if (value !== '') read = true
-      return value
-    }
+    const value = guard('propagation', 'extract', () => (Object.hasOwn(carrier, key) ? carrier[key] : undefined))
+    if (typeof value === 'string' && value.length <= MAX_CARRIER) return value
     if (value !== undefined && value !== null)
       fault('propagation', typeof value === 'string' ? 'oversized' : 'wrong_type')
     return undefined

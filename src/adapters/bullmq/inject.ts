@@ -23,7 +23,7 @@ export interface InjectBulkOptions extends InjectOptions {
  * await queue.add('render_clip', data, inject({ attempts: 3 }))
  */
 export function inject<O extends JobsOptions = JobsOptions>(options?: O, extra: InjectOptions = {}): O {
-  return withCarrier(options, { ...injectCarrier(), ...scheduled(extra) })
+  return { ...withCarrier(options, injectCarrier()), ...scheduled(extra) }
 }
 
 /**
@@ -40,7 +40,7 @@ export function sendBulk<J extends { name: string; opts?: BulkJobOptions | undef
   return jobs.map((job) =>
     produce('bullmq', middleware, { name: job.name, queue: extra.queue ?? '' }, (carrier) => ({
       ...job,
-      opts: withCarrier(job.opts, { ...carrier, ...scheduled(extra) }),
+      opts: { ...withCarrier(job.opts, carrier), ...scheduled(extra) },
     })),
   )
 }
@@ -60,6 +60,7 @@ export function sendFlow<F extends FlowJob>(middleware: Middleware, flow: F): F 
   })
 }
 
+// Beside the carrier, not in it: a queue with `propagation()` writes its own carrier over that of an added job.
 function scheduled({ schedule }: InjectOptions): Record<string, string> {
   if (schedule === undefined) return {}
   return { task_type: 'cron', schedule_id: schedule, schedule_time: new Date().toISOString() }

@@ -6,6 +6,7 @@ import { ATTR } from '../../kernel/names.ts'
 import { type OpenSend, openSend } from '../../kernel/producer.ts'
 import { extract, parseCarrier, runInContext } from '../../kernel/propagation.ts'
 import { currentTask, type Middleware } from '../../kernel/task.ts'
+import { HAS_CHILDREN } from './read.ts'
 
 // BullMQ wraps every operation: contextManager.active, [fromMetadata], tracer.startSpan, span.setAttributes (the queue),
 // span.setSpanOnContext, [getMetadata], contextManager.with, then span.end. Most of it stands outside any try: a throw
@@ -72,6 +73,7 @@ class OperationSpan implements Span<Context> {
   }
 
   private open(active: Context): Context {
+    const isRoot = active.getValue(CARRIER) === undefined
     const plain = active.deleteValue(CARRIER)
     if (this.isProcess) return plain.setValue(PLUMBING, true)
     if (this.name === undefined || this.isTick(active)) return plain
@@ -79,7 +81,9 @@ class OperationSpan implements Span<Context> {
     const prefix = `add ${this.queue}.`
     const name = this.name.startsWith(prefix) ? this.name.slice(prefix.length) : ''
     this.send = openSend('bullmq', this.middleware, { name, queue: this.queue })
-    return this.send.context.setValue(CARRIER, this.send.carrier)
+    // BullMQ does not say which nodes of a flow have children; the one on top does.
+    const waits = isRoot && this.name.startsWith('addNode ') ? { [HAS_CHILDREN]: '1' } : {}
+    return this.send.context.setValue(CARRIER, { ...this.send.carrier, ...waits })
   }
 
   setAttribute(key: string, value: unknown): void {

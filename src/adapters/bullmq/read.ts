@@ -23,7 +23,7 @@ export function readJob(job: Job): TaskFields {
     name: job.name === '__default__' ? job.queueName : job.name,
     queue: job.queueName,
     id: job.id,
-    type: schedule === undefined && carrier?.task_type !== 'cron' ? 'on_demand' : 'cron',
+    type: schedule === undefined && marksOf(job, carrier).task_type !== 'cron' ? 'on_demand' : 'cron',
     attempt,
     maxAttempts: Math.max(1, opts.attempts ?? 1),
     priority: opts.priority,
@@ -52,9 +52,15 @@ function readSchedule(job: Job, carrier: Carrier | undefined): Schedule | undefi
       intervalMs: (job.opts as { repeat?: { every?: number } }).repeat?.every,
     }
   }
-  if (carrier?.task_type !== 'cron' || typeof carrier.schedule_id !== 'string') return undefined
-  const time = typeof carrier.schedule_time === 'string' ? Date.parse(carrier.schedule_time) : Number.NaN
-  return { id: carrier.schedule_id, time: Number.isNaN(time) ? undefined : time }
+  const { task_type: type, schedule_id: named, schedule_time: at } = marksOf(job, carrier)
+  if (type !== 'cron' || typeof named !== 'string') return undefined
+  const time = typeof at === 'string' ? Date.parse(at) : Number.NaN
+  return { id: named, time: Number.isNaN(time) ? undefined : time }
+}
+
+// What a scheduler that enqueues has written: beside the job's options, or in its carrier.
+function marksOf({ opts }: Job, carrier: Carrier | undefined): Carrier {
+  return carrier?.task_type === undefined ? (opts as unknown as Carrier) : carrier
 }
 
 // `repeat:<scheduler>:<millis>`, where the scheduler's id may hold colons itself.

@@ -156,6 +156,14 @@ export type TaskEvent =
       readonly event: string
       readonly error?: unknown
     }
+  /** One log line of whoever watches: a stuck worker, a sample that is stale. Counted by nobody. */
+  | {
+      readonly kind: 'line'
+      readonly level: 'info' | 'warn' | 'error'
+      readonly message: string
+      readonly fields: Readonly<Record<string, unknown>>
+      readonly error?: unknown
+    }
   /** A message was given up without another attempt: dead-lettered, or dropped where the broker keeps no dead letters. */
   | { readonly kind: 'dead_lettered'; readonly queue: string }
   /** Something worth knowing about a running task: an event on its span, a log line. `name` without the prefix. */

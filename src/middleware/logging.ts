@@ -156,6 +156,10 @@ function noticed(logger: Logger, event: TaskEvent, options: LoggingOptions): voi
     }
     case 'note':
       return write(logger, event.level, () => noteFields(event), event.name)
+    case 'line': {
+      const error = event.error === undefined ? {} : { error: errorFields(event.error) }
+      return write(logger, event.level, () => ({ ...event.fields, ...error }), event.message)
+    }
   }
 }
 

@@ -133,6 +133,11 @@ export class Value {
     this.touched = true
     this.value = value
   }
+
+  /** The series vanishes until it is set again: what is not known is not zero. */
+  unset(): void {
+    this.touched = false
+  }
 }
 
 /** A counter or a gauge. */

@@ -4,6 +4,7 @@ import { around } from './kernel/around.ts'
 import { compose } from './kernel/compose.ts'
 import type { CorrelationOptions } from './kernel/correlation.ts'
 import { checkOptions } from './kernel/errors.ts'
+import { DEFAULT_PREFIX } from './kernel/names.ts'
 import type { Middleware, Task } from './kernel/task.ts'
 import { LOGGING_OPTIONS, type LoggingOptions, logging } from './middleware/logging.ts'
 import { METRICS_OPTIONS, type MetricsOptions, metrics } from './middleware/metrics.ts'
@@ -31,6 +32,8 @@ export interface TelemetryOptions
 export interface Telemetry extends Middleware {
   /** The registry to render; undefined with `metrics: false`. */
   readonly registry: Registry | undefined
+  /** Of span, attribute and metric names. */
+  readonly prefix: string
   /** The tasks running now, oldest first. */
   readonly running: ReadonlySet<Task>
 }
@@ -52,10 +55,11 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   if (options.logging !== false) parts.push(logging(pick(options, LOGGING_OPTIONS)))
   if (options.onFailure !== undefined) parts.push(onFailure(options.onFailure))
 
+  const prefix = options.prefix ?? DEFAULT_PREFIX
   const running = measured?.running ?? new Set<Task>()
   if (measured === undefined) parts.push(keeping(running as Set<Task>))
 
-  return Object.assign(compose(...parts), { registry: measured?.registry, running })
+  return Object.assign(compose(...parts), { registry: measured?.registry, prefix, running })
 }
 
 // Metrics keep the running tasks for a gauge; without metrics somebody else must.

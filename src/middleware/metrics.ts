@@ -2,7 +2,7 @@
 import { register as defaultRegistry, type Registry } from 'prom-client'
 import { around, type Started } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
-import { ATTR } from '../kernel/names.ts'
+import { ATTR, DEFAULT_PREFIX } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
 import { sampledSpan } from './metrics/exemplar.ts'
@@ -26,6 +26,8 @@ export interface MetricsOptions {
 /** The metrics middleware, and what a server needs of it. */
 export interface Metrics extends Middleware {
   readonly registry: Registry
+  /** Of metric names. */
+  readonly prefix: string
   /** The tasks running now, oldest first. */
   readonly running: ReadonlySet<Task>
 }
@@ -50,7 +52,7 @@ export function metrics(options: MetricsOptions = {}): Metrics {
     end: (task, ending, state) => end(all, task, ending, state?.series),
     notice: (event) => noticed(all, event),
   })
-  return Object.assign(middleware, { registry, running: all.running })
+  return Object.assign(middleware, { registry, prefix: options.prefix ?? DEFAULT_PREFIX, running: all.running })
 }
 
 /** The options that `metrics()` takes, for those that pass them on. */

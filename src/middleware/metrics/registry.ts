@@ -16,7 +16,7 @@ const DURATION = [
 ]
 const WAIT = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
 const MAX_HISTOGRAM_SERIES = 1_000
-const MAX_SERIES = 5_000
+export const MAX_SERIES = 5_000
 const MAX_USER_LABELS = 3
 const MAX_USER_VALUES = 20
 
@@ -35,6 +35,7 @@ type HistogramKey = Exclude<MetricKey, CounterKey>
 export type Instruments = Record<CounterKey, Values> &
   Record<HistogramKey, Histogram> & {
     readonly running: Set<Task>
+    readonly caps: LabelCaps
     readonly ofTask: (task: Task) => TaskSeries
     /** What the options were; a second caller with others is told once. */
     readonly signature: string
@@ -48,8 +49,7 @@ const BRAND = Symbol.for('taskspan.instruments.1')
 export function instruments(registry: Registry, options: MetricsOptions): Instruments {
   const prefix = options.prefix ?? DEFAULT_PREFIX
   const signature = JSON.stringify([Object.keys(options.labels ?? {}), options.durationBuckets, options.waitBuckets])
-  const marker = registry.getSingleMetric(fullName(prefix, METRIC.tasks)) as { [BRAND]?: Instruments } | undefined
-  const known = marker?.[BRAND]
+  const known = instrumentsOf(registry, prefix)
   if (known !== undefined) {
     if (known.signature !== signature) fault('metrics', 'options_differ', new Error(OPTIONS_DIFFER))
     return known
@@ -62,6 +62,12 @@ export function instruments(registry: Registry, options: MetricsOptions): Instru
   const made = create(registry, prefix, options, signature)
   Object.assign(made.tasks, { [BRAND]: made })
   return made
+}
+
+/** The instruments that stand in a registry already. */
+export function instrumentsOf(registry: Registry, prefix: string): Instruments | undefined {
+  const marker = registry.getSingleMetric(fullName(prefix, METRIC.tasks)) as { [BRAND]?: Instruments } | undefined
+  return marker?.[BRAND]
 }
 
 function create(registry: Registry, prefix: string, options: MetricsOptions, signature: string): Instruments {
@@ -80,7 +86,7 @@ function create(registry: Registry, prefix: string, options: MetricsOptions, sig
   const running = new Set<Task>()
   const all = made as unknown as Record<CounterKey, Values> & Record<HistogramKey, Histogram>
   collectGauges(all, running, caps)
-  return Object.assign(all, { running, signature, ofTask: taskSeries(all, own) })
+  return Object.assign(all, { running, signature, caps, ofTask: taskSeries(all, own) })
 }
 
 const USER_LABELLED: ReadonlySet<string> = new Set(['tasks', 'duration', 'wait', 'failures'])
@@ -163,7 +169,7 @@ function bounds(key: MetricKey, options: MetricsOptions): readonly number[] {
   return options.durationBuckets ?? DURATION
 }
 
-function fullName(prefix: string, metric: MetricName): string {
+export function fullName(prefix: string, metric: MetricName): string {
   return `${prefix}_${metric.name}`
 }
 

@@ -254,5 +254,99 @@ export const METRIC = {
 
 export type MetricKey = keyof typeof METRIC
 
+/** What `watch()` sees of queues, brokers, workers and its process. */
+export const WATCH_METRIC = {
+  queueDepth: {
+    name: 'queue_depth',
+    type: 'gauge',
+    labels: ['queue', 'state'],
+    help: 'Messages in the queue, by state.',
+  },
+  priorityDepth: {
+    name: 'queue_priority_depth',
+    type: 'gauge',
+    labels: ['queue', 'priority'],
+    help: 'Messages ready in the queue, by priority.',
+  },
+  oldestAge: {
+    name: 'queue_oldest_age_seconds',
+    type: 'gauge',
+    labels: ['queue'],
+    help: 'How long the next message of the queue has been ready, in seconds.',
+  },
+  consumers: {
+    name: 'queue_consumers',
+    type: 'gauge',
+    labels: ['queue'],
+    help: 'Workers or consumers connected to the queue.',
+  },
+  queuePaused: {
+    name: 'queue_paused',
+    type: 'gauge',
+    labels: ['queue'],
+    help: '1 while the queue is paused for all workers, else 0.',
+  },
+  workerStuck: {
+    name: 'worker_stuck',
+    type: 'gauge',
+    labels: ['queue'],
+    help: '1 while messages are ready, somebody should be free to take them, and nobody does; else 0.',
+  },
+  lastSample: {
+    name: 'watch_last_sample_timestamp_seconds',
+    type: 'gauge',
+    labels: ['queue'],
+    help: 'When the queue was last looked at with success, in Unix seconds.',
+  },
+  brokerMemory: {
+    name: 'broker_memory_ratio',
+    type: 'gauge',
+    labels: ['broker'],
+    help: 'Memory that the broker uses, as a part of what it may use.',
+  },
+  brokerBlocked: {
+    name: 'broker_blocked',
+    type: 'gauge',
+    labels: ['broker'],
+    help: '1 while the broker takes no messages: out of memory, or an alarm; else 0.',
+  },
+  eventLoopLag: {
+    name: 'process_event_loop_lag_seconds',
+    type: 'gauge',
+    labels: ['quantile'],
+    help: 'How late the event loop ran its timers since the sample before, in seconds.',
+  },
+  residentMemory: {
+    name: 'process_resident_memory_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Resident memory of the process, in bytes.',
+  },
+  heapUsed: {
+    name: 'process_heap_used_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'JavaScript heap in use, in bytes.',
+  },
+  memoryLimit: {
+    name: 'process_memory_limit_bytes',
+    type: 'gauge',
+    labels: [],
+    help: "The container's memory limit, in bytes; no series where there is none.",
+  },
+} as const satisfies Record<string, MetricName>
+
+/** Log lines that are not about the ending of a task, step or pipeline. */
+export const LINE = {
+  workerStuck: 'worker.stuck',
+  workerUnstuck: 'worker.unstuck',
+  stillRunning: 'task.still_running',
+  watchStale: 'watch.stale',
+  watchFresh: 'watch.fresh',
+  brokerBlocked: 'broker.blocked',
+  brokerUnblocked: 'broker.unblocked',
+  brokerEvicts: 'broker.evicts',
+} as const
+
 /** The queue label of a cron tick that no message triggered. */
 export const CRON_QUEUE = 'cron'

@@ -1,6 +1,7 @@
 // What a known schedule makes known: drift, runs that did not start, runs out of turn, and clocks that jump.
 import { cron, type TickOptions } from 'taskspan/cron'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { missed, nextRun, outOfTurn, told, value } from '../support/cron.ts'
 import { type Recorded, record } from '../support/record.ts'
 
 let recorded: Recorded
@@ -22,16 +23,8 @@ async function runsAt(options: TickOptions, ...moments: string[]) {
     else vi.setSystemTime(new Date(moment))
     await run()
   }
-  return recorded.spans.named('taskiq.cleanup').map(({ attributes }) => ({
-    time: attributes['taskiq.schedule.time'],
-    drift: attributes['taskiq.schedule.drift_ms'],
-  }))
+  return told(recorded)
 }
-
-const value = (name: string) => recorded.metrics.value(name, { schedule: 'cleanup' })
-const missed = () => value('taskiq_cron_missed_total')
-const nextRun = async () => new Date(Number(await value('taskiq_cron_next_run_timestamp_seconds')) * 1000).toISOString()
-const outOfTurn = { time: undefined, drift: undefined }
 
 describe('a cron expression', () => {
   const schedule = '*/5 * * * *'
@@ -41,9 +34,9 @@ describe('a cron expression', () => {
       { time: '2026-01-05T12:05:00.000Z', drift: 250 },
       { time: '2026-01-05T12:10:00.000Z', drift: 4 },
     ])
-    expect(await value('taskiq_cron_drift_seconds_count')).toBe(2)
-    expect(await value('taskiq_cron_drift_seconds_sum')).toBeCloseTo(0.254)
-    expect(await missed()).toBeUndefined()
+    expect(await value(recorded, 'taskiq_cron_drift_seconds_count')).toBe(2)
+    expect(await value(recorded, 'taskiq_cron_drift_seconds_sum')).toBeCloseTo(0.254)
+    expect(await missed(recorded)).toBeUndefined()
   })
 
   it('takes a run that comes a moment early for the one just ahead', async () => {
@@ -58,8 +51,8 @@ describe('a cron expression', () => {
       outOfTurn,
       { time: '2026-01-05T12:05:00.000Z', drift: 100 },
     ])
-    expect(await missed()).toBeUndefined()
-    expect(await nextRun()).toBe('2026-01-05T12:10:00.000Z')
+    expect(await missed(recorded)).toBeUndefined()
+    expect(await nextRun(recorded)).toBe('2026-01-05T12:10:00.000Z')
   })
 
   it('counts and reports the runs that did not start; the run belongs to the latest time', async () => {
@@ -76,7 +69,7 @@ describe('a cron expression', () => {
 
   it('counts the runs missed between the making of the tick and its first run', async () => {
     await runsAt({ schedule }, '2026-01-05T12:15:00Z')
-    expect(await missed()).toBe(2)
+    expect(await missed(recorded)).toBe(2)
   })
 
   it('takes a run that is late by more than half a period for late, not for missed', async () => {
@@ -88,7 +81,7 @@ describe('a cron expression', () => {
       '2026-01-05T12:00:14.001Z',
     )
     expect(runs.map(({ drift }) => drift)).toEqual([700, 1, 999, 1])
-    expect(await missed()).toBeUndefined()
+    expect(await missed(recorded)).toBeUndefined()
   })
 
   it('stops counting at 1,000 missed runs, and is right again at once', async () => {
@@ -99,7 +92,7 @@ describe('a cron expression', () => {
       { time: '2026-01-05T22:00:00.000Z', drift: 500 },
       { time: '2026-01-05T22:00:01.000Z', drift: 2 },
     ])
-    expect(await missed()).toBe(1_000)
+    expect(await missed(recorded)).toBe(1_000)
   })
 
   it('is in turn again after the clock was set back by an hour', async () => {
@@ -114,8 +107,8 @@ describe('a cron expression', () => {
       { time: '2026-01-05T11:10:00.000Z', drift: 2 },
       { time: '2026-01-05T11:15:00.000Z', drift: 3 },
     ])
-    expect(await missed()).toBeUndefined()
-    expect(await nextRun()).toBe('2026-01-05T11:20:00.000Z')
+    expect(await missed(recorded)).toBeUndefined()
+    expect(await nextRun(recorded)).toBe('2026-01-05T11:20:00.000Z')
   })
 
   it('follows the time zone through the change to summer time', async () => {
@@ -127,21 +120,21 @@ describe('a cron expression', () => {
       '2026-03-30T00:30:00Z',
     )
     expect(runs.map(({ drift }) => drift)).toEqual([0, 0, 0])
-    expect(await missed()).toBeUndefined()
-    expect(await nextRun()).toBe('2026-03-31T00:30:00.000Z')
+    expect(await missed(recorded)).toBeUndefined()
+    expect(await nextRun(recorded)).toBe('2026-03-31T00:30:00.000Z')
   })
 
   it('follows the time zone through the change to winter time: nightly once, half-hourly twice', async () => {
     vi.setSystemTime(new Date('2026-10-24T12:00:00Z'))
     await runsAt({ schedule: '30 2 * * *', timezone: 'Europe/Berlin' }, '2026-10-25T00:30:00Z')
-    expect(await nextRun()).toBe('2026-10-26T01:30:00.000Z')
-    expect(await value('taskiq_cron_interval_seconds')).toBe(25 * 3600)
+    expect(await nextRun(recorded)).toBe('2026-10-26T01:30:00.000Z')
+    expect(await value(recorded, 'taskiq_cron_interval_seconds')).toBe(25 * 3600)
 
     vi.setSystemTime(new Date('2026-10-24T23:59:00Z'))
     const hourly = ['00:00', '00:30', '01:00', '01:30', '02:00'].map((time) => `2026-10-25T${time}:00Z`)
     const runs = await runsAt({ schedule: '*/30 * * * *', timezone: 'Europe/Berlin' }, ...hourly)
     expect(runs.slice(1).map(({ drift }) => drift)).toEqual([0, 0, 0, 0, 0])
-    expect(await missed()).toBeUndefined()
+    expect(await missed(recorded)).toBeUndefined()
   })
 })
 
@@ -162,8 +155,8 @@ describe('an interval', () => {
       { time: '2026-01-05T12:03:00.020Z', drift: 55_000 },
       { time: '2026-01-05T12:07:55.020Z', drift: 5_000 },
     ])
-    expect(await missed()).toBe(3)
-    expect(await nextRun()).toBe('2026-01-05T12:09:00.020Z')
+    expect(await missed(recorded)).toBe(3)
+    expect(await nextRun(recorded)).toBe('2026-01-05T12:09:00.020Z')
   })
 
   it('does not take a run by hand for one of the timer', async () => {
@@ -174,7 +167,7 @@ describe('an interval', () => {
       '2026-01-05T12:02:00.030Z',
     )
     expect(runs).toEqual([outOfTurn, outOfTurn, { time: '2026-01-05T12:02:00.000Z', drift: 30 }])
-    expect(await nextRun()).toBe('2026-01-05T12:03:00.030Z')
+    expect(await nextRun(recorded)).toBe('2026-01-05T12:03:00.030Z')
   })
 
   it('misses nothing when the clock is set, forward or back: a timer does not feel it', async () => {
@@ -184,8 +177,8 @@ describe('an interval', () => {
       vi.advanceTimersByTime(intervalMs)
       await run()
     }
-    expect(await missed()).toBeUndefined()
-    expect(await value('taskiq_cron_drift_seconds_sum')).toBe(0)
-    expect(await value('taskiq_cron_drift_seconds_count')).toBe(2)
+    expect(await missed(recorded)).toBeUndefined()
+    expect(await value(recorded, 'taskiq_cron_drift_seconds_sum')).toBe(0)
+    expect(await value(recorded, 'taskiq_cron_drift_seconds_count')).toBe(2)
   })
 })

@@ -1,11 +1,11 @@
 // BullMQ's telemetry option: `send` spans for add, bulk, flows and schedulers; silence for its plumbing; never a throw.
-import { type Attributes, type Context, context, createContextKey, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { type Attributes, type Context, context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { Span, Telemetry } from 'bullmq'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR } from '../../kernel/names.ts'
 import { type OpenSend, openSend } from '../../kernel/producer.ts'
 import { extract, parseCarrier, runInContext } from '../../kernel/propagation.ts'
-import { currentTask, type Middleware } from '../../kernel/task.ts'
+import type { Middleware } from '../../kernel/task.ts'
 import { HAS_CHILDREN } from './read.ts'
 
 // BullMQ wraps every operation: contextManager.active, [fromMetadata], tracer.startSpan, span.setAttributes (the queue),
@@ -14,8 +14,6 @@ import { HAS_CHILDREN } from './read.ts'
 
 /** What the message sent in this context carries; absent for plumbing, so that BullMQ leaves `tm` as it is. */
 const CARRIER = createContextKey('taskspan.bullmq.carrier')
-/** Marks what a worker does around a job: the next tick of a schedule is added there, by nobody. */
-const PLUMBING = createContextKey('taskspan.bullmq.plumbing')
 
 const PRODUCER = 3 // BullMQ's SpanKind.PRODUCER and CONSUMER, without importing BullMQ
 const CONSUMER = 4
@@ -24,19 +22,14 @@ const WORKER_OPERATIONS = /^(process|getNextJob|startStalledCheckTimer) /
 export function bullmqTelemetry(middleware: Middleware): Telemetry<Context> {
   let servesWorker = false
 
-  // The worker's own upsert of the next tick looks like a user's add, but nothing of a request is around it.
-  const isTick = (active: Context): boolean =>
-    servesWorker &&
-    currentTask() === undefined &&
-    (active.getValue(PLUMBING) === true || trace.getSpanContext(active) === undefined)
-
   return {
     tracer: {
-      startSpan(name, options) {
+      startSpan(name, options, parent) {
         const kind: number | undefined = options?.kind
         if (kind === CONSUMER || WORKER_OPERATIONS.test(name)) servesWorker = true
-        const sends = kind === PRODUCER && /^add(Bulk|Node)? /.test(name)
-        return new OperationSpan(middleware, sends ? name : undefined, kind === CONSUMER, isTick)
+        if (kind === CONSUMER) return new OperationSpan(middleware, undefined, parent ?? ROOT_CONTEXT)
+        const sends = kind === PRODUCER && /^add(Bulk|Node)? /.test(name) && !(servesWorker && isTick())
+        return new OperationSpan(middleware, sends ? name : undefined)
       },
     },
     contextManager: {
@@ -47,6 +40,22 @@ export function bullmqTelemetry(middleware: Middleware): Telemetry<Context> {
       // A hostile carrier must not stop the worker: bullmq-otel's JSON.parse does.
       fromMetadata: (_, metadata) => guard('bullmq', 'metadata', () => extract(parseCarrier(metadata))) ?? ROOT_CONTEXT,
     },
+  }
+}
+
+// A worker adds the next tick of a schedule through the same option and under the same name as a user's add; only its
+// caller tells. Whoever fetched the job is at most ten frames away, and method names survive a bundler.
+function isTick(): boolean {
+  const { stackTraceLimit } = Error
+  try {
+    Error.stackTraceLimit = 20
+    return String(new Error().stack).includes('nextJobFromJobData')
+  } catch {
+    return false // an `Error` that was frozen, or a stack that somebody else formats
+  } finally {
+    guard('bullmq', 'stack', () => {
+      Error.stackTraceLimit = stackTraceLimit
+    })
   }
 }
 
@@ -64,8 +73,8 @@ class OperationSpan implements Span<Context> {
   constructor(
     private readonly middleware: Middleware,
     private readonly name: string | undefined,
-    private readonly isProcess: boolean,
-    private readonly isTick: (active: Context) => boolean,
+    /** What a job is processed in: its own carrier's context, else the root. Whoever made the worker must not leak in. */
+    private readonly start?: Context,
   ) {}
 
   setSpanOnContext(active: Context): Context {
@@ -75,8 +84,7 @@ class OperationSpan implements Span<Context> {
   private open(active: Context): Context {
     const isRoot = active.getValue(CARRIER) === undefined
     const plain = active.deleteValue(CARRIER)
-    if (this.isProcess) return plain.setValue(PLUMBING, true)
-    if (this.name === undefined || this.isTick(active)) return plain
+    if (this.name === undefined) return this.start ?? plain
     // `add <queue>.<job name>`; of bulk calls and flow nodes BullMQ tells no single name here.
     const prefix = `add ${this.queue}.`
     const name = this.name.startsWith(prefix) ? this.name.slice(prefix.length) : ''

@@ -5,6 +5,7 @@ import { compose } from './kernel/compose.ts'
 import type { CorrelationOptions } from './kernel/correlation.ts'
 import { checkOptions } from './kernel/errors.ts'
 import { DEFAULT_PREFIX } from './kernel/names.ts'
+import { shared } from './kernel/shared.ts'
 import type { Middleware, Task } from './kernel/task.ts'
 import { LOGGING_OPTIONS, type LoggingOptions, logging } from './middleware/logging.ts'
 import { METRICS_OPTIONS, type MetricsOptions, metrics } from './middleware/metrics.ts'
@@ -59,7 +60,10 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   const running = measured?.running ?? new Set<Task>()
   if (measured === undefined) parts.push(keeping(running as Set<Task>))
 
-  return Object.assign(compose(...parts), { registry: measured?.registry, prefix, running })
+  const onion = compose(...parts)
+  // As with log(): the last one is who sees what happens outside of any task.
+  shared.telemetry = onion
+  return Object.assign(onion, { registry: measured?.registry, prefix, running })
 }
 
 // Metrics keep the running tasks for a gauge; without metrics somebody else must.

@@ -1,6 +1,7 @@
 // Middleware as a pair of start and end around one promise: what observes without changing, at the least cost.
+import { types } from 'node:util'
 import type { Context } from '@opentelemetry/api'
-import { fault } from './faults.ts'
+import { fault, guard } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
 import { runInContext } from './propagation.ts'
 import type { Middleware, Next, Task, TaskEvent } from './task.ts'
@@ -44,16 +45,80 @@ export function observerOf(middleware: Middleware): Observer | undefined {
 
 /** Runs observers, the first outermost, around `next`, which must return a promise and not throw. */
 export function enter(chain: readonly Observer[], task: Task, next: Next): Promise<unknown> {
-  return startFrom(chain, 0, new Array(chain.length), task, next)
+  const states: (Started | undefined)[] = new Array(chain.length)
+  return startFrom(chain, 0, states, task, () =>
+    next().then(
+      (result) => {
+        end(chain, states, task, succeeded(task))
+        return result
+      },
+      (error: unknown) => {
+        end(chain, states, task, failed(task, error))
+        throw error
+      },
+    ),
+  )
 }
 
-function startFrom(
+/**
+ * Runs observers around a call that may be synchronous, and gives back what it gives. A promise is followed to its end.
+ * Other thenables are not: asking them may be what starts them (a query builder), and a second time starts them again.
+ */
+export function watch<T>(chain: readonly Observer[], task: Task, fn: () => T): T {
+  const states: (Started | undefined)[] = new Array(chain.length)
+  const ran = startFrom(chain, 0, states, task, (): { value: T } | { error: unknown } => {
+    let value: T
+    try {
+      value = fn()
+    } catch (error) {
+      end(chain, states, task, failed(task, error))
+      return { error }
+    }
+    if (types.isPromise(value)) return { value: followed(value, chain, states, task) as T }
+    end(chain, states, task, succeeded(task))
+    return { value }
+  })
+  if ('error' in ran) throw ran.error
+  return ran.value
+}
+
+function followed(
+  promise: Promise<unknown>,
+  chain: readonly Observer[],
+  states: readonly (Started | undefined)[],
+  task: Task,
+): Promise<unknown> {
+  const next = guard('spans', 'follow', () =>
+    promise.then(
+      (result) => {
+        end(chain, states, task, succeeded(task))
+        return result
+      },
+      (error: unknown) => {
+        end(chain, states, task, failed(task, error))
+        throw error
+      },
+    ),
+  )
+  if (next === undefined) {
+    end(chain, states, task, succeeded(task))
+    return promise
+  }
+  // A plain promise goes on as its successor, so that a rejection that nobody handles is still seen as one. A client's own
+  // kind of promise (a request that can be cancelled) is given back itself; its methods are part of the result.
+  if (Object.getPrototypeOf(promise) === Promise.prototype) return next
+  next.catch(() => {})
+  return promise
+}
+
+// Starts one after the other, each inside the context of those before, and then `core`, which must not throw.
+function startFrom<T>(
   chain: readonly Observer[],
   from: number,
   states: (Started | undefined)[],
   task: Task,
-  next: Next,
-): Promise<unknown> {
+  core: () => T,
+): T {
   for (let at = from; at < chain.length; at++) {
     const observer = chain[at] as Observer
     let state: Started | undefined
@@ -64,19 +129,10 @@ function startFrom(
     }
     states[at] = state
     if (state?.context !== undefined) {
-      return runInContext(state.context, () => startFrom(chain, at + 1, states, task, next))
+      return runInContext(state.context, () => startFrom(chain, at + 1, states, task, core))
     }
   }
-  return next().then(
-    (result) => {
-      end(chain, states, task, succeeded(task))
-      return result
-    },
-    (error: unknown) => {
-      end(chain, states, task, failed(task, error))
-      throw error
-    },
-  )
+  return core()
 }
 
 function end(chain: readonly Observer[], states: readonly (Started | undefined)[], task: Task, ending: Ending): void {

@@ -24,7 +24,11 @@ export function compose(...middlewares: Middleware[]): Middleware {
   }
   const parts = middlewares.flatMap((item) => composed.get(item) ?? [item])
   const layers = toLayers(parts)
-  const onion: Middleware = Object.assign((task: Task, next: Next) => run(layers, 0, task, next), {
+  const enterOnion = (task: Task, next: Next): Promise<unknown> => {
+    if (parts.length > 0) task.onion ??= onion
+    return run(layers, 0, task, next)
+  }
+  const onion: Middleware = Object.assign(enterOnion, {
     notice(event: TaskEvent): void {
       for (const item of parts) notify(item, event)
     },
@@ -35,6 +39,18 @@ export function compose(...middlewares: Middleware[]): Middleware {
 
 /** The parts of each composition, so that nested ones become one flat onion with as few promises as possible. */
 const composed = new WeakMap<Middleware, readonly Middleware[]>()
+
+/** The observers of a middleware, in their order: what may also watch what it does not wrap. */
+export function observersOf(middleware: Middleware): readonly Observer[] {
+  let found = observing.get(middleware)
+  if (found === undefined) {
+    found = (composed.get(middleware) ?? [middleware]).flatMap((part) => observerOf(part) ?? [])
+    observing.set(middleware, found)
+  }
+  return found
+}
+
+const observing = new WeakMap<Middleware, readonly Observer[]>()
 
 /** Tells a middleware of an event; a listener that throws is counted, never felt. */
 export function notify(middleware: Middleware, event: TaskEvent): void {

@@ -65,6 +65,8 @@ export const SPAN = {
   pipeline: (name: string): string => `${name}.pipeline`,
   step: (id: string): string => `step.${id}`,
   detached: (name: string): string => `detached.${name}`,
+  ext: (service: string, operation: string): string => `ext.${service}.${operation}`,
+  sse: (event: string): string => `sse.${event}`,
 } as const
 
 /** Attributes of OpenTelemetry's semantic conventions (messaging 1.3x, development status), and our unprefixed tag. */
@@ -231,6 +233,24 @@ export const METRIC = {
     type: 'histogram',
     labels: ['pipeline', 'step', 'result'],
     help: 'How long step attempts ran, in seconds.',
+  },
+  serviceDuration: {
+    name: 'service_duration_seconds',
+    type: 'histogram',
+    labels: ['operation', 'result'],
+    help: 'How long calls of own services took, in seconds.',
+  },
+  extDuration: {
+    name: 'ext_duration_seconds',
+    type: 'histogram',
+    labels: ['service', 'operation', 'result'],
+    help: 'How long calls to services of others took, in seconds.',
+  },
+  extUsage: {
+    name: 'ext_usage_total',
+    type: 'counter',
+    labels: ['service', 'operation', 'unit'],
+    help: 'What calls to services of others used: tokens, seconds, bytes.',
   },
   telemetryErrors: {
     name: 'telemetry_errors_total',

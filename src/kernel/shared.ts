@@ -1,13 +1,15 @@
 // What every copy of the package in one process shares: the current scope, the faults, the correlation keys.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Identity } from './identity.ts'
-import type { Correlation, Task } from './task.ts'
+import type { Correlation, Middleware, Task } from './task.ts'
 
 /** What is in force around running code: the task, and the keys bound since. */
 export interface Scope {
   readonly task: Task | undefined
   /** Log fields and correlation values bound by `bind()`. */
   readonly bound: Correlation
+  /** The innermost `ext()` call, to which `usage()` belongs. */
+  readonly call?: Task | undefined
 }
 
 interface Shared {
@@ -18,6 +20,8 @@ interface Shared {
   readonly correlation: Set<string>
   /** Who this process is, once `start()` has said so. */
   identity?: Identity | undefined
+  /** The last `telemetry()` of this process: it sees the calls that are made outside of any task. */
+  telemetry?: Middleware | undefined
 }
 
 // A hot reload, or two versions installed side by side, must still see one current task.

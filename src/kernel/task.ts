@@ -5,7 +5,7 @@ import { shared } from './shared.ts'
 
 // Terminology, the same in code, names and docs:
 //   message     what a broker delivers: a BullMQ job, an AMQP delivery
-//   task        one attempt at handling a message; also a pipeline step, a pipeline run, a send
+//   task        one attempt at handling a message; also a pipeline step, a pipeline run, a send, a call inside them
 //   handler     the user's function (BullMQ says processor)
 //   middleware  (task, next) => Promise: stands around the handler, in an onion
 //   adapter     reads one broker's message into a task, and settles it afterwards
@@ -20,7 +20,9 @@ export type Carrier = Record<string, unknown>
 /** Values that join telemetry to a request: `{ request_id: 'r-1' }`. */
 export type Correlation = Readonly<Record<string, string>>
 
-export type TaskKind = 'task' | 'step' | 'pipeline' | 'send'
+/** Calls that the helpers of `taskspan/spans` stand around: only observers see them. */
+export type CallKind = 'service' | 'ext' | 'sse'
+export type TaskKind = 'task' | 'step' | 'pipeline' | 'send' | CallKind
 export type TaskType = 'cron' | 'on_demand'
 
 export interface Schedule {
@@ -94,6 +96,8 @@ export interface Task extends TaskFields {
   readonly report: ((percent: number) => unknown) | undefined
   /** After a throw, set by the adapter's judge: what becomes of the message, in words for the log line. */
   fate: string | undefined
+  /** Set by compose: the outermost onion that it runs in, whose observers also see the calls inside of it. */
+  onion: Middleware | undefined
   /** Set by tracing: the span that stands for it, for links and events. */
   span: Span | undefined
   /** Set by logging: a logger whose lines carry the fields of whatever runs. */
@@ -166,6 +170,8 @@ export type TaskEvent =
     }
   /** A message was given up without another attempt: dead-lettered, or dropped where the broker keeps no dead letters. */
   | { readonly kind: 'dead_lettered'; readonly queue: string }
+  /** What a call to a service that is not ours has used: tokens, seconds, bytes. */
+  | { readonly kind: 'usage'; readonly task: Task; readonly amounts: Readonly<Record<string, number>> }
   /** Something worth knowing about a running task: an event on its span, a log line. `name` without the prefix. */
   | {
       readonly kind: 'note'
@@ -209,6 +215,11 @@ export function currentTask(): Task | undefined {
   return shared.scope.getStore()?.task
 }
 
+/** Whether it is a call inside a task, made with `taskspan/spans`. */
+export function isCall(task: Task): boolean {
+  return task.kind === 'service' || task.kind === 'ext' || task.kind === 'sse'
+}
+
 export const MAX_NAME = 128
 
 /** A task from what is known of it; the defaults stand here and nowhere else. */
@@ -243,6 +254,7 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     judge: rest.judge,
     report: rest.report,
     fate: undefined,
+    onion: undefined,
     span: undefined,
     log: undefined,
   }

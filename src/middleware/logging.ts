@@ -6,7 +6,7 @@ import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { describeError, type Ending, type Outcome, rejectReason } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
-import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { isCall, type Middleware, type Task, type TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
 import { acknowledge, logger as makeLogger, setCurrentLogger } from './logging/logger.ts'
 import { redaction } from './logging/redact.ts'
@@ -42,7 +42,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
   return around({
     part: 'logging',
     start(task) {
-      if (task.kind === 'send') return undefined
+      if (task.kind === 'send' || isCall(task)) return undefined
       correlationOf(task, options, () => extract(task.carrier))
       task.log = logger
       // At once: the run that found the loss may take hours, or be lost itself.
@@ -51,7 +51,8 @@ export function logging(options: LoggingOptions = {}): Middleware {
       return undefined
     },
     end(task, ending) {
-      if (task.kind !== 'send') ended(logger, task, ending, slowAfterMs)
+      if (task.kind === 'ext') callEnded(logger, task, ending)
+      else if (task.kind !== 'send' && !isCall(task)) ended(logger, task, ending, slowAfterMs)
     },
     notice: (event) => noticed(logger, event, options),
   })
@@ -100,6 +101,14 @@ function ended(logger: Logger, task: Task, ending: Ending, slowAfterMs: number):
   if (task.kind === 'task' && durationMs > slowAfterMs) {
     write(logger, 'warn', () => ({ duration_ms: round(durationMs) }), 'task.slow')
   }
+}
+
+// A warning: whether it is an error is for the task to say, which may try again or go on without.
+function callEnded(logger: Logger, task: Task, { outcome, durationMs, error }: Ending): void {
+  if (outcome !== 'failure') return
+  // Not `service`: that is the envelope's word for this process.
+  const fields = { ext: task.queue, operation: task.name, outcome, duration_ms: round(durationMs) }
+  write(logger, 'warn', () => ({ ...fields, error: errorFields(error) }), 'ext.failed')
 }
 
 const LOST = {

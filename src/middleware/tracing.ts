@@ -101,7 +101,7 @@ function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
     const links = task.links as Link[] | undefined
     const span = tracer.startSpan(
       nameOf(task, names),
-      { kind: kindOf(task), attributes, ...(links && { links }) },
+      links === undefined ? { kind: kindOf(task), attributes } : { kind: kindOf(task), attributes, links },
       parent,
     )
     return { span, context: trace.setSpan(parent, span) }
@@ -155,13 +155,27 @@ function modeOf(task: Task, { parent = 'child', maxTraceAgeMs }: TracingOptions)
 }
 
 function nameOf(task: Task, names: SpanNames): string {
-  if (task.kind === 'task') return names.task(task.name)
-  if (task.kind === 'send') return SPAN.send(task.queue)
-  return task.kind === 'step' ? SPAN.step(task.name) : SPAN.pipeline(task.name)
+  switch (task.kind) {
+    case 'task':
+      return names.task(task.name)
+    case 'send':
+      return SPAN.send(task.queue)
+    case 'step':
+      return SPAN.step(task.name)
+    case 'pipeline':
+      return SPAN.pipeline(task.name)
+    case 'service':
+      return task.name
+    case 'ext':
+      return SPAN.ext(task.queue, task.name)
+    case 'sse':
+      return SPAN.sse(task.name)
+  }
 }
 
 function kindOf(task: Task): SpanKind {
-  if (task.kind === 'send') return SpanKind.PRODUCER
+  if (task.kind === 'send' || task.kind === 'sse') return SpanKind.PRODUCER
+  if (task.kind === 'ext') return SpanKind.CLIENT
   return task.kind === 'task' && task.system !== undefined ? SpanKind.CONSUMER : SpanKind.INTERNAL
 }
 

@@ -101,5 +101,5 @@ export function bind<T>(fields: Readonly<Record<string, string | number | boolea
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined) bound[key] = String(value).slice(0, MAX_VALUE)
   }
-  return shared.scope.run({ task: scope?.task, bound: bound as Correlation }, fn)
+  return shared.scope.run({ ...scope, task: scope?.task, bound: bound as Correlation }, fn)
 }

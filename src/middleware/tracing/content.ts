@@ -4,7 +4,7 @@ import { cut } from '../../kernel/cut.ts'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, type Outcome } from '../../kernel/outcome.ts'
-import type { Task, TaskEvent } from '../../kernel/task.ts'
+import { isCall, type Task, type TaskEvent } from '../../kernel/task.ts'
 
 // No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
 const MAX_TEXT = 4_096
@@ -17,7 +17,10 @@ export function startAttributes(
   names: SpanNames,
   more: ((task: Task) => Attributes | undefined) | undefined,
 ): Attributes {
-  const attributes: Attributes = { ...task.attributes }
+  const attributes: Attributes = {}
+  // Those of a call are the user's own, written where it is made.
+  if (isCall(task)) addUserAttributes(attributes, task, names, () => task.attributes)
+  else Object.assign(attributes, task.attributes)
   if (task.kind === 'task') taskAttributes(task, names, attributes)
   if (task.system !== undefined) {
     const operation = task.kind === 'send' ? 'send' : 'process'

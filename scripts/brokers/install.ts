@@ -7,8 +7,8 @@ export interface Requirement {
   /** Looks for the program; `undefined` when it is not there. */
   find: () => string | undefined
   debianPackage: string
-  /** The environment variable that names a running server instead. */
-  variable: string
+  /** The environment variable that names a running server instead, where it is a server. */
+  variable?: string
 }
 
 const APT = '/usr/bin/apt-get'
@@ -27,9 +27,9 @@ export function program(requirement: Requirement): Promise<string> {
 async function findOrInstall({ find, debianPackage, variable }: Requirement): Promise<string> {
   const present = find()
   if (present !== undefined) return present
+  const install = `Install it (Debian, Ubuntu: \`sudo apt-get install ${debianPackage}\`)`
   const advice =
-    `Install it (Debian, Ubuntu: \`sudo apt-get install ${debianPackage}\`), ` +
-    `or put the URL of a running server into ${variable}.`
+    variable === undefined ? `${install}.` : `${install}, or put the URL of a running server into ${variable}.`
   if (process.getuid?.() !== 0 || !existsSync(APT)) {
     throw new Error(`${debianPackage} is not installed, and only root on Debian can install it here. ${advice}`)
   }

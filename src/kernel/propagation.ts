@@ -24,8 +24,10 @@ const getter = {
 }
 
 const setter = {
+  // What is no string could not be written into a message: a bigint would make the sender's JSON.stringify throw.
   set(carrier: Carrier, key: string, value: string): void {
-    carrier[key] = value
+    if (typeof value === 'string') carrier[key] = value
+    else fault('propagation', 'wrong_type')
   },
 }
 

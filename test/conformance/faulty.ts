@@ -143,3 +143,16 @@ export const FAULTY_ON_FAILURE: readonly Faulty[] = [
   { title: 'onFailure', options: { onFailure: boom } },
   { title: 'an async onFailure', options: { onFailure: async () => boom() } },
 ]
+
+/** Those that are only called when something is sent. */
+export const FAULTY_SENDERS: readonly Faulty[] = [
+  { title: 'writing a carrier', arrange: propagator({ inject: boom }) },
+  {
+    title: 'a carrier of 10,000 characters',
+    arrange: propagator({ inject: (_, to, { set }) => set(to, 'a', 'x'.repeat(1e4)) }),
+  },
+  {
+    title: 'a carrier that is no text',
+    arrange: propagator({ inject: (_, to, { set }) => set(to, 'a', 7n as never) }),
+  },
+]

@@ -220,6 +220,17 @@ describe('where spans go', () => {
     expect(written()).toMatch(/3 spans[\s\S]*request[\s\S]*├─ inside[\s\S]*└─ task/)
   })
 
+  it('names what a link leads to when both are drawn', async () => {
+    const written = stderr()
+    open()
+    const tracer = trace.getTracer('test')
+    const tick = tracer.startSpan('tick')
+    tick.end()
+    tracer.startSpan('task', { links: [{ context: tick.spanContext() }] }).end()
+    await sdk?.flush()
+    expect(written()).toContain(`↗ linked to tick in trace ${tick.spanContext().traceId}`)
+  })
+
   it('keeps at most 100 open traces and 500 spans of each, and says what it did not keep', async () => {
     const written = stderr()
     open()
@@ -228,7 +239,7 @@ describe('where spans go', () => {
     const below = trace.setSpan(ROOT_CONTEXT, first)
     for (let n = 0; n < 510; n++) tracer.startSpan('child', {}, below).end()
     for (let n = 0; n < 100; n++) tracer.startSpan('left open')
-    expect(written()).toMatch(/500 spans[\s\S]*… 10 more spans of this trace were not kept/)
+    expect(written()).toMatch(/500 spans[\s\S]*… 10 more spans were not kept/)
     expect(sdk?.status().destinations).toMatchObject([{ delivered: 500, failed: 10 }])
   })
 

@@ -32,22 +32,26 @@ export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): De
     return pending
   }
 
-  function print(traceId: string): void {
-    const pending = traces.get(traceId)
-    traces.delete(traceId)
-    if (pending === undefined) return
-    clearTimeout(pending.timer)
-    const { spans, dropped } = pending
+  // Together, when there are several: a link then shows the name of the span that it leads to.
+  function print(...traceIds: string[]): void {
+    const spans: ReadableSpan[] = []
+    let dropped = 0
+    for (const traceId of traceIds) {
+      const pending = traces.get(traceId)
+      if (pending === undefined) continue
+      traces.delete(traceId)
+      clearTimeout(pending.timer)
+      spans.push(...pending.spans)
+      dropped += pending.dropped
+    }
     if (spans.length === 0) return
-    const more = dropped === 0 ? '' : `… ${dropped} more spans of this trace were not kept\n`
+    const more = dropped === 0 ? '' : `… ${dropped} more spans were not kept\n`
     out.write(`${waterfall(spans, { colour: isColourful(out), width: out.columns })}\n${more}\n`)
     delivered += spans.length
     failed += dropped
   }
 
-  function printAll(): void {
-    for (const traceId of [...traces.keys()]) print(traceId)
-  }
+  const printAll = (): void => print(...traces.keys())
 
   const processor: SpanProcessor = {
     onStart(span) {

@@ -1,0 +1,137 @@
+// `npm run demo` on no server, and on the user's own Redis and backend.
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
+import { Redis } from 'ioredis'
+import { expect, it, onTestFinished } from 'vitest'
+import { redisUrl } from '../support/redis.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+
+interface Ran {
+  readonly code: number
+  /** What a terminal would show, without npm's own lines. */
+  readonly screen: string
+}
+
+function demo(env: Record<string, string>): Promise<Ran> {
+  const { PATH = '', HOME = '' } = process.env
+  return new Promise((done) => {
+    let screen = ''
+    const main = join(root, 'examples/demo/main.ts')
+    const child = execFile(join(root, 'node_modules/.bin/tsx'), [main], { cwd: root, env: { PATH, HOME, ...env } })
+    child.stdout?.on('data', (text) => (screen += text))
+    child.stderr?.on('data', (text) => (screen += text))
+    child.on('close', (code) => done({ code: code ?? -1, screen }))
+  })
+}
+
+/** The blocks of the screen that are traces, as lines without bars and durations: stem, name and how it ended. */
+function traces(screen: string): string[][] {
+  const blocks = screen.split('\n\n').filter((block) => block.startsWith('trace '))
+  return blocks.map((block) =>
+    block
+      .split('\n')
+      .slice(2)
+      .map((line) => line.replace(/ *[┄╺━╸]+ +[\d.]+ m?s */, ' ').trimEnd()),
+  )
+}
+
+const story = [
+  [
+    'POST /clips/:clip/render',
+    '└─ send clips ✓',
+    '   └─ taskiq.render_clip ✓',
+    '      └─ send api ✓',
+    '         └─ taskiq.clip_ready ✓',
+  ],
+  [
+    'POST /clips/:clip/transcribe',
+    '└─ send clips ✓',
+    '   ├─ taskiq.transcribe_clip ↻ retry 1/3',
+    '   │     ServiceTimeout: whisper did not answer within 80 ms',
+    '   └─ taskiq.transcribe_clip ✓ 2/3',
+  ],
+  [
+    'POST /clips/:clip/publish',
+    '└─ send clips ✓',
+    '   ├─ taskiq.publish_clip ↻ retry 1/3',
+    '   │     PublishError: clip 7 has no owner',
+    '   ├─ taskiq.publish_clip ↻ retry 2/3',
+    '   │     PublishError: clip 7 has no owner',
+    '   └─ taskiq.publish_clip ✗ failure 3/3',
+    '         PublishError: clip 7 has no owner',
+  ],
+  ['taskiq.expiry ✓'],
+  ['taskiq.delete_expired_clips ✓', expect.stringMatching(/^ {3}↗ linked to taskiq.expiry in trace [0-9a-f]{32}$/)],
+]
+
+const idOf = (screen: string, pattern: RegExp): string | undefined => pattern.exec(screen)?.[1]
+
+it('tells its story with no server at all, and ends by itself', { timeout: 90_000 }, async () => {
+  const { code, screen } = await demo({})
+  expect(screen).toContain('BullMQ on an embedded PostgreSQL')
+  expect(traces(screen)).toEqual(story)
+  expect(screen).not.toContain('\u001b')
+  expect(screen).not.toMatch(/warning|Error:(?! (whisper|clip))/i)
+  expect(code).toBe(0)
+})
+
+it('shows metrics and log lines that join its traces', { timeout: 90_000 }, async () => {
+  const { screen } = await demo({ REDIS_URL: redisUrl() })
+  const [first, , third] = [...screen.matchAll(/^trace ([0-9a-f]{32})/gm)].map(([, id]) => id)
+  expect(idOf(screen, /task_failures_total\{.*error_type="PublishError"\} 1 # \{trace_id="(\w+)"/)).toBe(third)
+  expect(screen).toContain(
+    'taskiq_tasks_total{queue="clips",task_name="delete_expired_clips",task_type="cron",outcome="success"} 1',
+  )
+  const lines = screen.split('\n').flatMap((line) => (line.startsWith('{"level"') ? [JSON.parse(line)] : []))
+  // Two tasks that run at the same time write in either order.
+  const of = (task: string) => lines.filter((line) => line.task_name === task)
+  expect(lines).toHaveLength(5)
+  expect(of('render_clip')).toMatchObject([
+    { message: 'rendered', request_id: 'r-1', trace_id: first },
+    { message: 'task.succeeded', request_id: 'r-1', trace_id: first },
+  ])
+  expect(of('clip_ready')).toMatchObject([
+    { message: 'clip is ready', request_id: 'r-1', trace_id: first },
+    { message: 'task.succeeded', request_id: 'r-1', trace_id: first },
+  ])
+  expect(of('publish_clip')).toMatchObject([
+    { message: 'task.failed', request_id: 'r-3', trace_id: third, attempt: 3, will_retry: false },
+  ])
+})
+
+it('really uses the Redis and the backend that it is given', { timeout: 90_000 }, async () => {
+  const names: string[] = []
+  const backend = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    names.push(...[...body.matchAll(/"name":"([^"]+)","kind"/g)].map(([, name]) => String(name)))
+    response.end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(backend, 'listening')
+  onTestFinished(() => void backend.close().closeAllConnections())
+  const { port } = backend.address() as AddressInfo
+
+  const redis = new Redis(redisUrl())
+  onTestFinished(() => redis.disconnect())
+  const commands = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0)
+  const before = await commands()
+
+  const endpoint = `http://127.0.0.1:${port}`
+  const { code, screen } = await demo({ REDIS_URL: redisUrl(), OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+  expect(screen).toContain('BullMQ on Redis at 127.0.0.1')
+  expect(traces(screen)).toEqual(story)
+  expect(await commands()).toBeGreaterThan(before)
+  expect(names).toContain('taskiq.clip_ready')
+  expect(screen).toContain(`${names.length} spans went to ${endpoint}/v1/traces.`)
+  expect(code).toBe(0)
+})
+
+it('says in one sentence why it cannot start, and fails', { timeout: 90_000 }, async () => {
+  const { code, screen } = await demo({ REDIS_URL: 'redis://127.0.0.1:1' })
+  expect(screen).toMatch(/The demo failed: REDIS_URL is set, but Redis at 127.0.0.1:1 does not answer .*\n$/)
+  expect(code).toBe(1)
+})

@@ -1,4 +1,5 @@
 // What an alert asks of a schedule: when it runs next, how far apart its runs are, when it last succeeded.
+import type { Middleware, TaskEvent } from 'taskspan'
 import { cron, type TickOptions } from 'taskspan/cron'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Recorded, record } from '../support/record.ts'
@@ -41,6 +42,12 @@ describe('before the first run', () => {
   it('nothing is said of a schedule that nobody has told', async () => {
     make({})
     expect(await gauges()).toEqual({ next: undefined, hours: Number.NaN })
+    const events: unknown[] = []
+    const listening: Middleware = Object.assign((_: unknown, next: () => Promise<unknown>) => next(), {
+      notice: (event: TaskEvent) => void events.push(event),
+    })
+    cron(listening)('cleanup', () => {})
+    expect(events).toEqual([])
   })
 
   it('no run is announced that only some runners would start: Friday and the 13th, or either', async () => {

@@ -9,7 +9,7 @@ export interface Pattern {
 
 /** Opens nothing: a pattern without a function has no timer. Throws what croner says of a wrong expression. */
 export function patternOf(expression: string | Date, options: CronOptions = {}): Pattern {
-  const reader = new Cron(expression, { ...options, paused: true })
+  const reader = new Cron(expression, options)
   return {
     after: (ms) => reader.nextRun(new Date(ms))?.getTime(),
     before: (ms) => reader.previousRuns(1, new Date(ms))[0]?.getTime(),

@@ -14,10 +14,7 @@ export interface Said {
 /** Recognised by shape: neither runner is a dependency of ours. Undefined for arguments of anybody else. */
 export function saidBy([first]: readonly unknown[]): Said | undefined {
   if (typeof first !== 'object' || first === null) return undefined
-  if (isJob(first)) {
-    const { options } = first
-    return { pattern: () => readable(first.getPattern() ?? first.getOnce(), { ...options, maxRuns: Infinity }) }
-  }
+  if (isJob(first)) return { pattern: () => readable(first.getPattern() ?? first.getOnce(), first.options) }
   if (!isContext(first)) return undefined
   const { task, execution, date } = first
   const byHand = execution.reason !== 'scheduled'

@@ -148,7 +148,7 @@ describe('the call', () => {
   })
 
   it('throws the very error of a synchronous function, synchronously', async () => {
-    const { t } = await record()
+    const { t, spans } = await record()
     for (const error of [new Error('no'), undefined, null, 'text', Object.freeze(new Error('frozen'))]) {
       let caught: unknown = 'nothing'
       await inTask(t, () => {
@@ -162,6 +162,8 @@ describe('the call', () => {
       })
       expect(caught).toBe(error)
     }
+    expect(spans.open).toEqual([])
+    expect(spans.named('credits.reserve').map(({ status }) => status)).toEqual(Array(5).fill('error'))
   })
 
   it('leaves a rejection that nobody handles unhandled', async () => {
@@ -366,6 +368,7 @@ describe('who sees a call', () => {
 
   it('is the telemetry of the task also inside a pipeline that has none', async () => {
     const { t, metrics } = await record()
+    telemetry({ registry: recordMetrics().registry, logging: false })
     const plain = pipeline<object>('analysis').step('one', () => service('files.fetch', id, () => 5))
     await inTask(t, () => plain.run({}))
     expect(await metrics.value('taskiq_service_duration_seconds_count')).toBe(1)

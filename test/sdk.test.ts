@@ -385,6 +385,16 @@ describe('a backend that does not work', () => {
     })
   })
 
+  it('takes a wrong grace for none given: close() never rejects, and never waits without end', async () => {
+    for (const graceMs of [-1, Number.NaN, '1', null, Number.POSITIVE_INFINITY]) {
+      vi.stubEnv('OTEL_TRACES_EXPORTER', 'none')
+      open()
+      await sdk?.close({ graceMs: graceMs as number })
+      expect(sdk?.status()).toMatchObject({ state: 'closed', problems: [] })
+    }
+    await expect(open().close(null as never)).resolves.toBeUndefined()
+  })
+
   it.each(['x', 'http://[', 'ftp://127.0.0.1'])('harms nothing when the endpoint is %s', async (endpoint) => {
     vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', endpoint)
     vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '50')

@@ -13,6 +13,7 @@ import { startWorker } from './worker.ts'
 async function demo(): Promise<void> {
   // Spans go to OTEL_EXPORTER_OTLP_ENDPOINT, or to this terminal; the demo wants to show them here in any case.
   if (process.env.OTEL_EXPORTER_OTLP_ENDPOINT) process.env.OTEL_TRACES_EXPORTER ??= 'otlp,console'
+  process.env.OTEL_EXPORTER_OTLP_TIMEOUT ??= '1000' // a backend that is down must not hold up a demo
   await using sdk = start({ app: 'shop', worker: 'demo', environment: 'demo' })
 
   const lines: Record<string, unknown>[] = []

@@ -1,6 +1,6 @@
 // Waterfalls on stderr: each trace when its spans have ended and it has been quiet for a moment. Bounded.
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-node'
-import { isColourful, waterfall } from '../waterfall/index.ts'
+import { isColourful, waterfall } from '../waterfall.ts'
 import type { Destination } from './exporters.ts'
 
 /** A retry or the task behind a send may still come: they belong on the same picture. */

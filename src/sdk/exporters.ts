@@ -2,19 +2,9 @@
 import type { SpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { waterfallProcessor } from './console.ts'
 import { env, list } from './environment.ts'
+import type { DestinationStatus } from './face.ts'
 import { otlp } from './otlp.ts'
 import type { Problems } from './problems.ts'
-
-export interface DestinationStatus {
-  readonly name: 'otlp' | 'console'
-  /** The URL without credentials, or `stderr`. */
-  readonly target: string
-  /** Spans that were delivered. */
-  readonly delivered: number
-  /** Spans that were given up. */
-  readonly failed: number
-  readonly lastError: string | undefined
-}
 
 export interface Destination {
   readonly processor: SpanProcessor

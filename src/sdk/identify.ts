@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Identity } from '../kernel/identity.ts'
 import { env } from './environment.ts'
-import type { StartOptions } from './index.ts'
+import type { StartOptions } from './face.ts'
 
 export interface Who {
   readonly identity: Identity

@@ -3,7 +3,7 @@ import { context, propagation, trace } from '@opentelemetry/api'
 import { NodeTracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { checkOptions, TaskspanError } from '../kernel/errors.ts'
 import { registeredProvider } from '../kernel/tracer.ts'
-import { type WaterfallOptions, waterfall } from '../waterfall/index.ts'
+import { type WaterfallOptions, waterfall } from '../waterfall.ts'
 import { Family, RecordedSpan } from './recorded-span.ts'
 import { type WaitOptions, waiting } from './waiting.ts'
 

@@ -1,8 +1,8 @@
 // Traces as pictures in a terminal: an indented tree, bars on one time axis, and how each span ended.
-import { type Axis, axisOf, bar, duration, ruler } from './axis.ts'
-import type { Row, WaterfallSpan } from './row.ts'
-import { cut, type Paint, pad, painter, plain, type Style, width as widthOf } from './text.ts'
-import { arrange, type Trace } from './tree.ts'
+import { type Axis, axisOf, bar, duration, ruler } from './waterfall/axis.ts'
+import type { Row, WaterfallSpan } from './waterfall/row.ts'
+import { cut, type Paint, pad, painter, plain, type Style, width as widthOf } from './waterfall/text.ts'
+import { arrange, type Trace } from './waterfall/tree.ts'
 
 export type { WaterfallSpan }
 

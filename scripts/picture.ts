@@ -1,0 +1,10 @@
+// Makes the README's picture from what the demo printed: tsx scripts/picture.ts < demo-output > docs/images/waterfall.svg
+import { text } from 'node:stream/consumers'
+import { ansiToSvg } from './ansi-to-svg.ts'
+
+// From the first headline to the metrics; a headline stands alone between empty lines.
+const printed = (await text(process.stdin)).replace(/\r/g, '')
+const from = printed.search(/^.*A request asks/m)
+const to = printed.search(/^.*A schedule ticks/m)
+if (from < 0 || to < 0) throw new Error('This is not what `npm run demo` prints: its headlines are missing.')
+process.stdout.write(ansiToSvg(printed.slice(from, to)))

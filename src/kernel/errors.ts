@@ -1,4 +1,5 @@
 // The one error class: what was wrong, its value, what to do, and a stable code to match on.
+import { maskUrls } from './mask.ts'
 
 const HELP = {
   UNKNOWN_OPTION: 'Remove the key or correct its spelling; the message lists the keys that exist.',
@@ -19,7 +20,7 @@ const HELP = {
   PIPELINE_CANCELLED: 'The signal given to `run()` was aborted; see `cause` for its reason.',
   SDK_REGISTERED:
     'Call recordSpans() before anything registers an SDK, or give your own provider the processor of recordSpans({ register: false }).',
-  WORKER_STUCK: 'Messages are ready and nothing takes them. Restart the worker; its log and `worker.stuck` say since when.',
+  WORKER_STUCK: 'Messages are ready and it takes none: restart it. Its `worker.stuck` line says since when.',
   NOT_RECORDED:
     'The message lists what was recorded. Correct the name, or raise `timeoutMs` where the machine is slow.',
 } as const
@@ -146,7 +147,8 @@ export function show(value: unknown): string {
   try {
     const text =
       typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
-    return text.length > 80 ? `${text.slice(0, 77)}...` : text
+    const masked = maskUrls(text.slice(0, 4_096))
+    return masked.length > 80 ? `${masked.slice(0, 77)}...` : masked
   } catch {
     return `a value of type ${typeof value}`
   }

@@ -2,7 +2,10 @@
 import { cut } from './cut.ts'
 import { REJECTION, type RejectReason, toRejectReason } from './errors.ts'
 import { guard } from './faults.ts'
+import { maskUrls } from './mask.ts'
 import type { Task } from './task.ts'
+
+export { maskUrls }
 
 /** One word for how a task, step, pipeline or send ended. */
 export type Outcome =
@@ -139,10 +142,4 @@ function text(error: object, key: 'message' | 'stack' | 'code' | 'name'): string
 
 function show(value: unknown): string {
   return typeof value === 'symbol' ? value.toString() : String(value)
-}
-
-/** Masks the credentials of connection URLs in a text: `redis://user:secret@host` becomes `redis://***@host`. */
-export function maskUrls(text: string): string {
-  // The scheme is bounded, or a text of dots would cost quadratic time.
-  return text.includes('://') ? text.replace(/(\b[a-z][a-z0-9+.-]{0,31}:\/\/)[^\s/?#"'<>]*@/gi, '$1***@') : text
 }

@@ -49,9 +49,15 @@ export function pinoOptions(more: LoggerOptions = {}): LoggerOptions {
  * @param destination a pino destination or transport. Default: stdout
  */
 export function logger(more: LoggerOptions = {}, destination?: NodeJS.WritableStream): Logger {
-  const made = destination === undefined ? pino(pinoOptions(more)) : pino(pinoOptions(more), destination)
+  const given = destination ?? (more.transport === undefined ? stdout() : undefined)
+  const made = given === undefined ? pino(pinoOptions(more)) : pino(pinoOptions(more), given)
   ours.add(made)
   return made
+}
+
+// As pino's own default, but for `sync`: without that word pino puts a listener for 'exit' on the process.
+function stdout(): NodeJS.WritableStream {
+  return pino.destination({ fd: process.stdout.fd || 1, sync: true }) as unknown as NodeJS.WritableStream
 }
 
 const ours = new WeakSet<object>()

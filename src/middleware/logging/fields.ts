@@ -4,6 +4,8 @@ import { guard } from '../../kernel/faults.ts'
 import { shared } from '../../kernel/shared.ts'
 import type { Task } from '../../kernel/task.ts'
 
+const MAX_ID = 1_024 // BullMQ and Celery let a sender choose any
+
 export type LogFields = Record<string, unknown>
 
 /**
@@ -45,7 +47,7 @@ function addTask(fields: LogFields, task: Task): void {
     fields.task_type = task.type
     fields.queue = task.queue
     fields.attempt = task.attempt
-    if (task.id !== undefined) fields.task_id = task.id
+    if (task.id !== undefined) fields.task_id = task.id.length > MAX_ID ? task.id.slice(0, MAX_ID) : task.id
     if (task.schedule !== undefined) fields.schedule_id = task.schedule.id
   } else if (task.kind !== 'send') {
     fields.pipeline = task.queue

@@ -1,4 +1,6 @@
 // Every metric of the contract that belongs to a worker's own runs: its value, type and labels.
+import { context } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { compose, type Outcome, produce, reject, type TaskEvent, type TaskFields } from 'taskspan'
 import { type MetricsOptions, metrics, render } from 'taskspan/metrics'
 import { recordMetrics, recordSpans } from 'taskspan/testing'
@@ -355,8 +357,6 @@ describe('exemplars', () => {
 })
 
 it('counts a task though the context manager throws when it is asked for the span', async () => {
-  const { context } = await import('@opentelemetry/api')
-  const { AsyncLocalStorageContextManager } = await import('@opentelemetry/context-async-hooks')
   const real = new AsyncLocalStorageContextManager()
   context.setGlobalContextManager(Object.assign(real, { active: fail(new Error('no context')) }))
   onTestFinished(() => context.disable())

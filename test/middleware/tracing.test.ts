@@ -1,4 +1,5 @@
 // The span of each kind of task: name, kind, attributes, status, exception, size.
+import { trace } from '@opentelemetry/api'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import {
   compose,
@@ -14,8 +15,10 @@ import { telemetry } from 'taskspan/telemetry'
 import { type RecordedSpan, recordSpans } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import manifest from '../../package.json' with { type: 'json' }
+import { createTask } from '../../src/kernel/task.ts'
 import { faultsOf } from '../support/faults.ts'
-import { runner, turns } from '../support/run.ts'
+import { runner, taskOf, turns } from '../support/run.ts'
 
 const fail = (error: unknown) => (): never => {
   throw error
@@ -109,7 +112,6 @@ describe('the span of a task', () => {
 
   it('is active in the handler and in middleware inside of it, not in middleware around it', async () => {
     await using spans = recordSpans()
-    const { trace } = await import('@opentelemetry/api')
     const seen: (string | undefined)[] = []
     const look = (): void => void seen.push(trace.getActiveSpan()?.spanContext().spanId)
     const looking: Middleware = async (_, next) => {
@@ -198,7 +200,6 @@ describe('how a task ended', () => {
 describe('a step and a pipeline', () => {
   it('have their own names, and their outcome under two keys', async () => {
     await using spans = recordSpans()
-    const { createTask } = await import('../../src/kernel/task.ts')
     const t = tracing()
     const run = async (kind: 'step' | 'pipeline', fields: TaskFields) => {
       const task = createTask(kind, fields)
@@ -293,7 +294,6 @@ describe('without an SDK, and with one that comes and goes', () => {
   })
 
   it('starts a span of its own name and version of the instrumentation', async () => {
-    const { default: manifest } = await import('../../package.json', { with: { type: 'json' } })
     const { raw } = await spanOf()
     expect(raw.instrumentationScope).toMatchObject({ name: 'taskspan', version: manifest.version })
   })
@@ -323,7 +323,6 @@ describe('events outside any run', () => {
 
   it('show a failure that no handler saw', async () => {
     await using spans = recordSpans()
-    const { taskOf } = await import('../support/run.ts')
     tracing().notice?.({ kind: 'failed', task: await taskOf(), error: new RangeError('stalled too often') })
     expect(spans.one('taskiq.render')).toMatchObject({ status: 'error', attributes: { 'error.type': 'RangeError' } })
   })

@@ -1,4 +1,5 @@
 // The preset: tracing, metrics and logging as one middleware, and what a server reads of it.
+import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { around } from './kernel/around.ts'
 import { compose } from './kernel/compose.ts'
@@ -10,6 +11,7 @@ import type { Middleware, Task } from './kernel/task.ts'
 import { LOGGING_OPTIONS, type LoggingOptions, logging } from './middleware/logging.ts'
 import { METRICS_OPTIONS, type MetricsOptions, metrics } from './middleware/metrics.ts'
 import { type OnFailure, onFailure } from './middleware/on-failure.ts'
+import { Recent } from './middleware/recent.ts'
 import { TRACING_OPTIONS, type TracingOptions, tracing } from './middleware/tracing.ts'
 
 export interface TelemetryOptions
@@ -37,6 +39,12 @@ export interface Telemetry extends Middleware {
   readonly prefix: string
   /** The tasks running now, oldest first. */
   readonly running: ReadonlySet<Task>
+  /** The near past, for a server's `/debug`: bounded, and empty until it is opened. */
+  readonly recent: Recent
+  /** Where lines are written, for a server's `/debug/log-level`; empty with `logging: false`. */
+  readonly loggers: readonly Logger[]
+  /** What is in force, for a server's `/debug/config`. */
+  readonly options: TelemetryOptions
 }
 
 /**
@@ -53,18 +61,26 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   const parts: Middleware[] = []
   if (options.tracing !== false) parts.push(tracing(pick(options, TRACING_OPTIONS)))
   if (measured !== undefined) parts.push(measured)
-  if (options.logging !== false) parts.push(logging(pick(options, LOGGING_OPTIONS)))
+  const logged = options.logging === false ? undefined : logging(pick(options, LOGGING_OPTIONS))
+  if (logged !== undefined) parts.push(logged)
   if (options.onFailure !== undefined) parts.push(onFailure(options.onFailure))
 
   const prefix = options.prefix ?? DEFAULT_PREFIX
   const running = measured?.running ?? new Set<Task>()
   if (measured === undefined) parts.push(keeping(running as Set<Task>))
 
-  const onion = compose(...parts)
+  const recent = new Recent(logged?.loggers[0])
+  const onion = compose(recent.middleware, ...parts)
   // As with log(): the last one is who sees what happens outside of any task.
   shared.telemetry = onion
-  return Object.assign(onion, { registry: measured?.registry, prefix, running })
+  return Object.assign(onion, {
+    ...{ registry: measured?.registry, prefix, running, recent },
+    loggers: logged?.loggers ?? [],
+    options: { ...DEFAULTS, ...options, prefix },
+  })
 }
+
+const DEFAULTS = { tracing: true, metrics: true, logging: true, parent: 'child', correlation: [] } as const
 
 // Metrics keep the running tasks for a gauge; without metrics somebody else must.
 function keeping(running: Set<Task>): Middleware {

@@ -23,6 +23,12 @@ export interface LoggingOptions extends CorrelationOptions {
   readonly redact?: readonly string[] | undefined
 }
 
+/** The logging middleware, and what a server needs of it. */
+export interface Logging extends Middleware {
+  /** The one behind `log()` and our lines, and the one that it was made from: where a level is changed. */
+  readonly loggers: readonly [Logger, Logger]
+}
+
 /**
  * Middleware that writes `task.started` (debug) and one line with the outcome, duration and trace ids per task.
  *
@@ -30,7 +36,7 @@ export interface LoggingOptions extends CorrelationOptions {
  * @example
  * const instrument = bullmq(logging({ logger: pino({ level: 'debug' }), redact: ['iban'] }))
  */
-export function logging(options: LoggingOptions = {}): Middleware {
+export function logging(options: LoggingOptions = {}): Logging {
   checkOptions('logging', options, LOGGING_OPTIONS)
   allowCorrelation(options)
   const parent = options.logger ?? makeLogger()
@@ -39,7 +45,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
   setCurrentLogger(logger)
   const slowAfterMs = options.slowAfterMs ?? 30_000
 
-  return around({
+  const middleware = around({
     part: 'logging',
     start(task) {
       if (task.kind === 'send' || isCall(task)) return undefined
@@ -56,6 +62,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
     },
     notice: (event) => noticed(logger, event, options),
   })
+  return Object.assign(middleware, { loggers: [logger, parent] as const })
 }
 
 /** The options that `logging()` takes, for those that pass them on. */

@@ -1,0 +1,136 @@
+// What a server shows of the near past: the last endings, pipeline runs, spans and log lines. Bounded, and empty until used.
+import type { Logger } from 'pino'
+import { around } from '../kernel/around.ts'
+import { guard } from '../kernel/faults.ts'
+import { type Ending, errorType } from '../kernel/outcome.ts'
+import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { isTappable, tap } from './recent/lines.ts'
+import { Ring } from './recent/ring.ts'
+import { type RunView, viewRun } from './recent/runs.ts'
+import { type EndedSpan, endedSpan, weigh } from './recent/spans.ts'
+
+export type { EndedSpan, RunView }
+
+/** How a task ended, without anything of its message. */
+export interface EndedTask {
+  readonly task: string
+  readonly queue: string
+  readonly id: string | undefined
+  readonly attempt: number
+  readonly outcome: string
+  readonly duration_ms: number | undefined
+  readonly ended_at: string
+  readonly error_type: string | undefined
+  readonly trace_id: string | undefined
+}
+
+const MAX_OUTCOMES = 100
+const MAX_RUNS = 50
+const MAX_RUN_STEPS = 20_000
+const MAX_SPANS = 2_000
+const MAX_LINES = 1_000
+const MAX_BYTES = 8 * 1_024 * 1_024
+
+/** Nothing is kept before `open()`, and nothing after the last of those who opened it has closed it. */
+export class Recent {
+  /** Goes first: what it sees at the end has ended. */
+  readonly middleware: Middleware
+  private readonly outcomes = new Ring<EndedTask>(MAX_OUTCOMES)
+  private readonly runs = new Ring<RunView>(MAX_RUNS, MAX_RUN_STEPS)
+  private readonly ended = new Ring<EndedSpan>(MAX_SPANS, MAX_BYTES)
+  private readonly written = new Ring<string>(MAX_LINES, MAX_BYTES)
+  private readonly live = new Set<Task>()
+  private open_ = 0
+  private untap: () => void = () => {}
+
+  /** @param logger whose lines are kept; undefined where nothing is logged */
+  constructor(private readonly logger: Logger | undefined) {
+    this.middleware = around({
+      part: 'recent',
+      start: (task) => {
+        if (this.open_ > 0 && (task.kind === 'pipeline' || task.kind === 'step')) this.live.add(task)
+        return undefined
+      },
+      end: (task, ending) => {
+        if (this.open_ > 0) this.keep(task, ending)
+      },
+      notice: (event) => {
+        if (this.open_ > 0) this.noticed(event)
+      },
+    })
+  }
+
+  /** Starts to keep; gives the function that lets go. */
+  open(): () => void {
+    if (this.open_++ === 0 && this.logger !== undefined) {
+      this.untap = tap(this.logger, (line) => this.written.push(line, line.length * 2))
+    }
+    let isOpen = true
+    return () => {
+      if (!isOpen) return
+      isOpen = false
+      if (--this.open_ > 0) return
+      this.untap()
+      for (const ring of [this.outcomes, this.runs, this.ended, this.written]) ring.clear()
+      this.live.clear()
+    }
+  }
+
+  /** Latest first. */
+  lastOutcomes(): EndedTask[] {
+    return this.outcomes.values().reverse()
+  }
+
+  /** Those that run, then those that ended, latest first. */
+  pipelineRuns(): RunView[] {
+    const running = [...this.live].filter(({ kind }) => kind === 'pipeline').map(viewRun)
+    return [...running, ...this.runs.values().reverse()]
+  }
+
+  /** Pipelines and steps that run now. */
+  running(): ReadonlySet<Task> {
+    return this.live
+  }
+
+  /** Oldest first. */
+  spans(): EndedSpan[] {
+    return this.ended.values()
+  }
+
+  /** As written, oldest first; undefined where no line can be seen. */
+  lines(): string[] | undefined {
+    return this.logger === undefined || !isTappable(this.logger) ? undefined : this.written.values()
+  }
+
+  private keep(task: Task, ending: Ending): void {
+    if (task.kind === 'task') this.outcomes.push(viewEnding(task, ending.outcome, ending))
+    if (task.kind === 'pipeline') {
+      const run = guard('recent', 'run', () => viewRun(task))
+      if (run !== undefined) this.runs.push(run, run.steps.length)
+    }
+    this.live.delete(task)
+    const span = endedSpan(task.span)
+    if (span !== undefined) this.ended.push(span, weigh(span))
+  }
+
+  private noticed(event: TaskEvent): void {
+    if (event.kind === 'lost') this.outcomes.push(viewEnding(event.task, 'lost'))
+    else if (event.kind === 'failed' || event.kind === 'gave_up') {
+      this.outcomes.push(viewEnding(event.task, 'failure', { threw: true, error: event.error }))
+    }
+  }
+}
+
+function viewEnding(
+  task: Task,
+  outcome: string,
+  ending?: Pick<Ending, 'threw' | 'error'> & Partial<Ending>,
+): EndedTask {
+  return {
+    ...{ task: task.name, queue: task.queue, id: task.id, attempt: task.attempt, outcome },
+    duration_ms: ending?.durationMs === undefined ? undefined : Math.round(ending.durationMs),
+    ended_at: new Date().toISOString(),
+    error_type: ending?.threw ? errorType(ending.error) : undefined,
+    trace_id: task.span?.spanContext().traceId,
+  }
+}

@@ -22,14 +22,14 @@ export interface BullmqInstrument {
    * @throws {TaskspanError} `PROCESSOR_IS_FILE` for a file or URL; `INVALID_OPTION` for anything but a function
    */
   // biome-ignore lint/suspicious/noExplicitAny: BullMQ's own default for a processor whose types the user has not given
-  <P extends Processor<any, any, string>>(processor: P): P
+  <P extends Processor<any, any, any, any> = Processor>(processor: P): P
   /**
    * Watches a worker for what no processor sees: jobs failed without it, lost locks, lost attempts, worker errors.
    *
    * @returns a handle; closing it removes the listeners
    */
   // biome-ignore lint/suspicious/noExplicitAny: a worker of any data, result and name
-  observe(worker: Worker<any, any, string, any>): Observation
+  observe(worker: Worker<any, any, any, any, any, any>): Observation
 }
 
 /**

@@ -159,6 +159,13 @@ export class Values extends Instrument<Value> {
   protected sample(labels: Record<string, string>, cell: Value, into: Sample[]): void {
     into.push({ labels, value: cell.value, exemplar: cell.last?.exemplar })
   }
+
+  /** The series that stand now, without a scrape. */
+  series(): { readonly labels: Readonly<Record<string, string>>; readonly value: number }[] {
+    return [...this.cells.values()]
+      .filter(({ cell }) => cell.touched)
+      .map(({ labels, cell }) => ({ labels, value: cell.value }))
+  }
 }
 
 export class Distribution {

@@ -15,7 +15,10 @@ const getter = {
   // composite propagator swallows what throws below it, and it would not be counted.
   get(carrier: Carrier, key: string): string | undefined {
     const value = guard('propagation', 'extract', () => (Object.hasOwn(carrier, key) ? carrier[key] : undefined))
-    if (typeof value === 'string' && value.length <= MAX_CARRIER) return value
+    if (typeof value === 'string' && value.length <= MAX_CARRIER) {
+      if (value !== '') read = true
+      return value
+    }
     if (value !== undefined && value !== null)
       fault('propagation', typeof value === 'string' ? 'oversized' : 'wrong_type')
     return undefined

@@ -1,0 +1,127 @@
+// RabbitMQ's queues by passive declare, on a channel of our own: it is opened again whenever it or its connection is gone.
+import type { Reading } from './gauges.ts'
+import type { Tell } from './lookout.ts'
+import { type QueueState, queueReadings, type Source } from './source.ts'
+import { Steady } from './steady.ts'
+import { StuckLine } from './stuck.ts'
+
+/** An amqplib connection (what `connect()` resolves with). */
+export interface RabbitMqConnection {
+  createChannel(): PromiseLike<RabbitMqChannel>
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+}
+
+export interface RabbitMqChannel {
+  checkQueue(queue: string): PromiseLike<{ readonly messageCount: number; readonly consumerCount: number }>
+  close(): PromiseLike<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** Gives the connection that holds now. */
+export interface Connector {
+  connection(): Promise<RabbitMqConnection>
+  /** What it gave does not answer. */
+  giveUp(): void
+  close(): Promise<void>
+}
+
+const ANSWER_WITHIN_MS = 10_000
+
+/** One channel; a question at a time, for a queue that is missing closes the channel under all other questions. */
+export class Declarer {
+  private channel: { readonly on: RabbitMqConnection; readonly channel: RabbitMqChannel } | undefined
+  private turn: Promise<unknown> = Promise.resolve()
+
+  constructor(private readonly connector: Connector) {}
+
+  check(queue: string): Promise<{ readonly messageCount: number; readonly consumerCount: number }> {
+    const answer = this.turn.then(() => this.ask(queue))
+    this.turn = answer.catch(() => {})
+    return answer
+  }
+
+  private async ask(queue: string) {
+    try {
+      return await within(
+        ANSWER_WITHIN_MS,
+        this.open().then((channel) => channel.checkQueue(queue)),
+      )
+    } catch (error) {
+      if (error instanceof NoAnswer) {
+        this.channel = undefined
+        this.connector.giveUp()
+      }
+      throw error
+    }
+  }
+
+  private async open(): Promise<RabbitMqChannel> {
+    const connection = await this.connector.connection()
+    if (this.channel?.on === connection) return this.channel.channel
+    const channel = await connection.createChannel()
+    const opened = { on: connection, channel }
+    const gone = (): void => {
+      if (this.channel === opened) this.channel = undefined
+    }
+    channel.on('error', gone) // without a listener it would end the process
+    channel.on('close', gone)
+    this.channel = opened
+    return channel
+  }
+
+  async close(): Promise<void> {
+    const { channel } = this.channel ?? {}
+    this.channel = undefined
+    try {
+      if (channel !== undefined) await within(1_000, Promise.resolve(channel.close()))
+    } catch {
+      // Gone already, or its broker is: closed is what it was to be.
+    }
+    await this.connector.close()
+  }
+}
+
+class NoAnswer extends Error {
+  override name = 'NoAnswer'
+}
+
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new NoAnswer(`RabbitMQ did not answer within ${ms} ms.`)), ms)
+    timer.unref()
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+export class RabbitMqSource implements Source<QueueState> {
+  readonly system = 'rabbitmq'
+  private readonly unattended = new Steady()
+  private readonly line: StuckLine
+
+  constructor(
+    readonly queue: string,
+    private readonly name: string,
+    private readonly declarer: Declarer,
+    private readonly stuckAfterMs: number,
+    tell: Tell,
+  ) {
+    this.line = new StuckLine(queue, tell)
+  }
+
+  async look(): Promise<QueueState> {
+    const { messageCount, consumerCount } = await this.declarer.check(this.name)
+    // A consumer that is connected is sent what it may hold: seen from outside, only nobody at all is certain.
+    const stuck = this.unattended.forMs(messageCount > 0 && consumerCount === 0) >= this.stuckAfterMs
+    this.line.say(stuck, () => ({ ready: messageCount, consumers: consumerCount }))
+    return { depth: { waiting: messageCount }, consumers: consumerCount, stuck }
+  }
+
+  readings(state: QueueState): Reading[] {
+    return queueReadings(this.queue, state)
+  }
+
+  forget(): void {
+    this.unattended.forget()
+  }
+}

@@ -20,7 +20,6 @@ const HELP = {
   PIPELINE_CANCELLED: 'The signal given to `run()` was aborted; see `cause` for its reason.',
   SDK_REGISTERED:
     'Call recordSpans() before anything registers an SDK, or give your own provider the processor of recordSpans({ register: false }).',
-  WORKER_STUCK: 'Messages are ready and it takes none: restart it. Its `worker.stuck` line says since when.',
   NOT_RECORDED:
     'The message lists what was recorded. Correct the name, or raise `timeoutMs` where the machine is slow.',
 } as const

@@ -6,8 +6,6 @@ import { guard } from '../../kernel/faults.ts'
 export interface OwnSettles {
   delivered(message: Message): void
   has(message: Message): boolean
-  /** Runs our own ack or nack, which is not to be noted. */
-  ours(settle: () => unknown): void
   release(): void
 }
 
@@ -37,7 +35,6 @@ class Notes implements OwnSettles {
   private readonly messages = new WeakSet<Message>()
   private settledUpTo = 0
   private lastTag = 0
-  private settlingOurs = false
   private readonly restore: () => void
 
   constructor(channel: object) {
@@ -58,15 +55,6 @@ class Notes implements OwnSettles {
     return message.fields.deliveryTag <= this.settledUpTo || this.messages.has(message)
   }
 
-  ours(settle: () => unknown): void {
-    this.settlingOurs = true
-    try {
-      settle()
-    } finally {
-      this.settlingOurs = false
-    }
-  }
-
   release(): void {
     this.users--
     if (this.users === 0) this.restore()
@@ -79,7 +67,7 @@ class Notes implements OwnSettles {
     const notes = this
     function noting(this: unknown, ...args: unknown[]): unknown {
       const result: unknown = Reflect.apply(original as Method, this, args)
-      if (!notes.settlingOurs) guard('rabbitmq', 'watch', () => notes.note(name, args))
+      guard('rabbitmq', 'watch', () => notes.note(name, args))
       return result
     }
     const wasOwn = Object.hasOwn(channel, name)

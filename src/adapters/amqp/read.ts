@@ -47,15 +47,14 @@ export function queueLabel(queue: string): string {
 }
 
 const ANONYMOUS = '(anonymous)'
-const MAX_ID = 256
 
 function idOf({ properties }: Message, headers: Table, isCelery: boolean): string | undefined {
-  const id =
+  return (
     text(headers, 'task_id') ??
     (isCelery ? text(headers, 'id') : undefined) ??
     textProperty(properties.messageId) ??
     textProperty(properties.correlationId)
-  return id?.slice(0, MAX_ID)
+  )
 }
 
 // The producer's own count of retries knows most; the broker's come after it, the most exact first.

@@ -69,9 +69,12 @@ function tell({ settler, deadLettered }: SettleOptions, message: ConsumeMessage,
     fault('rabbitmq', 'settled_by_handler', new Error("Let only one settle: pass settle: 'manual', or leave it to us."))
     return
   }
-  if (!threw) return own.ours(() => channel.ack(message))
+  if (!threw) {
+    channel.ack(message)
+    return
+  }
   const requeue = outcome === 'retry'
-  own.ours(() => channel.nack(message, false, requeue))
+  channel.nack(message, false, requeue)
   if (!requeue) deadLettered()
 }
 

@@ -5,7 +5,7 @@ import type { Middleware } from 'taskspan'
 import { amqp, inject } from 'taskspan/amqp'
 import { bind } from 'taskspan/logging'
 import { describe, expect, it } from 'vitest'
-import { latch, makeQueue, openChannel, openConfirmChannel, queueName, receive } from '../../support/amqp.ts'
+import { latch, makeQueue, openChannel, openConfirmChannel, queueName, receive, unhandled } from '../../support/amqp.ts'
 import { record } from '../../support/record.ts'
 
 const inRequest = <T>(fn: () => T): T =>
@@ -249,6 +249,17 @@ describe('publish on a confirm channel', () => {
     expect(spans.named(`send ${queue}`).map(({ status }) => status)).toEqual(['unset', 'error', 'error'])
     expect(await metrics.value('taskiq_messages_sent_total', { queue })).toBe(1)
     expect(await faults()).toBe(0)
+  })
+
+  it('rejects nothing unhandled where a middleware never asks how the send ended', async () => {
+    const channel = await openConfirmChannel()
+    const queue = await makeQueue(channel, { maxLength: 1, overflow: 'reject-publish' })
+    const { publish } = amqp(async () => undefined)
+    const rejections = await unhandled(async () => {
+      for (let n = 0; n < 2; n++) publish(channel, '', queue, body)
+      await expect(channel.waitForConfirms()).rejects.toThrow('message nacked')
+    })
+    expect(rejections).toEqual([])
   })
 
   it('leaves no span open when the channel closes before the answer', async () => {

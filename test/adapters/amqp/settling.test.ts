@@ -1,6 +1,6 @@
 // Settling: whatever the handler does, the broker ends up where plain amqplib, written by hand, would leave it.
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Channel, ConsumeMessage, Message } from 'amqplib'
 import { reject } from 'taskspan'
 import { amqp, type ConsumeOptions } from 'taskspan/amqp'
 import { describe, expect, it } from 'vitest'
@@ -359,6 +359,38 @@ describe('a handler that settles although we do', () => {
     const start: Run['start'] = (channel, queue, seen) => amqp().consume(channel, queue, seen)
     const ours = await fate({ bodies: ['1', '2', '3'], deliveries: 3, handler, start })
     expect(ours).toMatchObject({ left: [], dead: [], closedWith: undefined })
+  })
+})
+
+describe('a channel that another stands behind, with tags from 1 again', () => {
+  it('settles there although everything was acked on the one before', async () => {
+    const acked: number[] = []
+    const channel = {
+      ack: ({ fields }: Message) => void acked.push(fields.deliveryTag),
+      nack: () => {},
+      ackAll: () => {},
+    }
+    const deliver = amqp().wrap(
+      async ({ content }: ConsumeMessage) => {
+        if (content.toString() === 'all') channel.ackAll()
+      },
+      { queue: 'work', channel },
+    )
+    const message = (deliveryTag: number, body: string): ConsumeMessage => ({
+      fields: { consumerTag: 'c', deliveryTag, redelivered: false, exchange: '', routingKey: 'work' },
+      properties: { headers: {} } as ConsumeMessage['properties'],
+      content: Buffer.from(body),
+    })
+    for (const [tag, body] of [
+      [1, ''],
+      [2, ''],
+      [3, 'all'],
+      [1, ''],
+      [2, ''],
+    ] as const) {
+      await deliver(message(tag, body))
+    }
+    expect(acked).toEqual([1, 2, 1, 2])
   })
 })
 

@@ -159,7 +159,7 @@ describe('attempts and waits', () => {
     ['the first delivery', {}, false, 1],
     ['a redelivery', {}, true, 2],
     ['x-death of this queue', { 'x-death': [death('delay', 2, 'expired'), death('work', 2, 'rejected')] }, false, 3],
-    ['x-death of other queues', { 'x-death': [death('delay', 2, 'expired')] }, false, 1],
+    ['x-death of other queues', { 'x-death': [death('delay', 2, 'rejected')] }, false, 1],
     ['x-death of this queue without having run', { 'x-death': [death('work', 2, 'expired')] }, false, 1],
     ['x-delivery-count over x-death', { 'x-delivery-count': 4, 'x-death': [death('work', 1, 'rejected')] }, true, 5],
     ['retries over x-delivery-count', { retries: 1, 'x-delivery-count': 4 }, true, 2],

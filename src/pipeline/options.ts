@@ -33,7 +33,7 @@ export interface StepOptions<
   /** The wait between attempts; the step gives up its place under `concurrency` meanwhile. */
   readonly backoff?: Backoff | undefined
   /** Asked before each attempt; a reason skips the step and those that need it. */
-  readonly skip?: Skip
+  readonly skip?: Skip | SkipFunction<Context> | undefined
   /** Its failure or skip is no obstacle: dependants get `undefined`. Default `false`. */
   readonly optional?: Optional | undefined
   /** Change it to make checkpoints of this step's former code invalid. */

@@ -82,8 +82,8 @@ describe('10,000 outstanding messages', () => {
     await running.reached
     expect(consumer.running).toBe(count)
 
-    // Time of the first and of the last fifth: with a search through what is outstanding they differ manyfold.
-    const part = count / 5
+    // The best of many small parts, at the start and at the end: whatever else the machine does hits only some of them.
+    const part = count / 100
     const ordered = order(ends)
     const times: number[] = []
     for (let from = 0; from < count; from += part) {
@@ -95,8 +95,9 @@ describe('10,000 outstanding messages', () => {
     await consumer.close()
     await channel.close()
     expect(await takeAll(queue)).toEqual([])
-    const [slowest, median] = [Math.max(...times), times.toSorted((a, b) => a - b)[2] as number]
-    expect(slowest, `fifths took ${times.map(Math.round).join(', ')} ms`).toBeLessThan(median * 5 + 50)
+    const [early, late] = [Math.min(...times.slice(0, 25)), Math.min(...times.slice(75))]
+    // Whoever searches what is outstanding needs seven times as long for the first quarter as for the last.
+    expect(early, `100 took ${early} ms at first and ${late} ms at last`).toBeLessThan(late * 3 + 0.5)
   })
 })
 

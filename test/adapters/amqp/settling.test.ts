@@ -362,8 +362,28 @@ describe('a handler that settles although we do', () => {
   })
 })
 
-describe('a channel that another stands behind, with tags from 1 again', () => {
-  it('settles there although everything was acked on the one before', async () => {
+describe('what a handler acks for others', () => {
+  it('is not acked again when they end, with allUpTo', async () => {
+    const channel = await openChannel()
+    const { queue } = await makeQueueWithDeadLetters(channel)
+    const running: (() => void)[] = []
+    const two = tally(2)
+    const consumer = await amqp().consume(channel, queue, (message) => {
+      if (message.content.toString() === 'last') return channel.ack(message, true)
+      two.hit()
+      return new Promise<void>((resolve) => running.push(resolve))
+    })
+    for (const body of ['1', '2', 'last']) channel.sendToQueue(queue, Buffer.from(body))
+    await two.reached
+    await channel.checkQueue(queue) // the last has been delivered before this answer
+    for (const end of running) end()
+    await consumer.close()
+    await channel.checkQueue(queue) // and no second ack has closed the channel
+    await channel.close()
+    expect(await takeAll(queue)).toEqual([])
+  })
+
+  it('does not count for the channel that stands behind after a reconnect, whose tags begin at 1 again', async () => {
     const acked: number[] = []
     const channel = {
       ack: ({ fields }: Message) => void acked.push(fields.deliveryTag),

@@ -6,7 +6,7 @@ import { type Ending, errorType } from '../kernel/outcome.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { isTappable, tap } from './recent/lines.ts'
 import { Ring } from './recent/ring.ts'
-import { type RunView, viewRun } from './recent/runs.ts'
+import { type RunView, traceIdOf, viewRun } from './recent/runs.ts'
 import { type EndedSpan, endedSpan, weigh } from './recent/spans.ts'
 
 export type { EndedSpan, RunView }
@@ -131,6 +131,6 @@ function viewEnding(
     duration_ms: ending?.durationMs === undefined ? undefined : Math.round(ending.durationMs),
     ended_at: new Date().toISOString(),
     error_type: ending?.threw ? errorType(ending.error) : undefined,
-    trace_id: task.span?.spanContext().traceId,
+    trace_id: traceIdOf(task),
   }
 }

@@ -1,4 +1,5 @@
 // A pipeline run as plain data: which steps there are, where each stands.
+import { isSpanContextValid } from '@opentelemetry/api'
 import type { Task } from '../../kernel/task.ts'
 
 export interface StepView {
@@ -47,7 +48,7 @@ export function viewRun(task: Task): RunView {
     run_id: runId === undefined ? undefined : String(runId),
     outcome: task.ending?.outcome ?? 'running',
     task: rootOf(task)?.name,
-    trace_id: task.span?.spanContext().traceId,
+    trace_id: traceIdOf(task),
     started_at: new Date(task.startedAt).toISOString(),
     elapsed_ms: Math.round(task.ending?.durationMs ?? performance.now() - task.clock),
     steps_total: typeof total === 'number' ? total : states.length,
@@ -63,6 +64,12 @@ function viewStep({ id, status, attempt, durationMs, progress, reason }: StepSta
 function statesOf(message: unknown): readonly StepState[] {
   const { states } = (message ?? {}) as { readonly states?: unknown }
   return Array.isArray(states) ? (states as StepState[]) : []
+}
+
+/** The trace of a task; undefined where nothing is traced. */
+export function traceIdOf({ span }: Task): string | undefined {
+  const found = span?.spanContext()
+  return found !== undefined && isSpanContextValid(found) ? found.traceId : undefined
 }
 
 /** The task that a step or a pipeline stands in. */

@@ -2,9 +2,9 @@
 import { text } from 'node:stream/consumers'
 import { ansiToSvg } from './ansi-to-svg.ts'
 
-// From the first headline to the metrics; a headline stands alone between empty lines.
+// The task that is a graph of steps: one trace over both brokers, with what its pipeline says of itself.
 const printed = (await text(process.stdin)).replace(/\r/g, '')
-const from = printed.search(/^.*A request asks/m)
-const to = printed.search(/^.*A schedule ticks/m)
+const from = printed.search(/^.*A task is a graph/m)
+const to = printed.search(/^.*A task fails, and/m)
 if (from < 0 || to < 0) throw new Error('This is not what `npm run demo` prints: its headlines are missing.')
 process.stdout.write(ansiToSvg(printed.slice(from, to)))

@@ -1,12 +1,14 @@
-// npm run demo: requests, the tasks they ask for and a schedule, on real BullMQ, as traces, metrics and log lines.
+// npm run demo: requests, the tasks they ask for, their steps and a schedule, as traces, metrics and log lines.
 import { Registry } from 'prom-client'
 import { logger } from 'taskspan/logging'
+import type { PipelineReport } from 'taskspan/pipeline'
 import { start } from 'taskspan/sdk'
 import { telemetry } from 'taskspan/telemetry'
 import { startApi } from './api.ts'
 import { openBroker } from './embedded.ts'
 import { ended } from './ended.ts'
-import { aside, memory, say, sayHowTo, sayLines, sayMetrics, title } from './report.ts'
+import { startMail } from './mail.ts'
+import { aside, memory, say, sayHowTo, sayLines, sayMail, sayMetrics, sayRun, title } from './report.ts'
 import { startSchedule } from './schedule.ts'
 import { startWorker } from './worker.ts'
 
@@ -22,9 +24,11 @@ async function demo(): Promise<void> {
 
   aside('opening BullMQ …')
   await using broker = await openBroker((line) => aside(`${line} …`))
-  aside(`${broker.describe}\n`)
+  aside(broker.describe)
+  await using mail = await startMail(t)
+  aside(`${mail?.describe ?? 'no RabbitMQ (AMQP_URL is not set)'}\n`)
   await using api = await startApi(broker, t)
-  const worker = startWorker(broker, t)
+  const worker = startWorker(broker, t, mail)
 
   const post = (path: string, id: string): Promise<Response> =>
     fetch(api.url + path, { method: 'POST', headers: { 'x-request-id': id } })
@@ -35,15 +39,24 @@ async function demo(): Promise<void> {
   await Promise.all(rendered)
   await sdk.flush() // without it, a trace is shown when it has been quiet for half a second
 
+  title('A task is a graph of steps; a crash ends its first attempt, the second does only what is left')
+  const analysed = ended(worker, 'analyse_clip')
+  await post('/clips/7/analyse', 'r-2')
+  const report = await analysed
+  await mail?.sent
+  await sdk.flush()
+  sayRun(report as PipelineReport)
+  if (!mail) sayMail()
+
   title('A task fails, and is retried')
   const transcribed = ended(worker, 'transcribe_clip')
-  await post('/clips/7/transcribe', 'r-2')
+  await post('/clips/7/transcribe', 'r-3')
   await transcribed
   await sdk.flush()
 
   title('A task fails for good')
   const published = ended(worker, 'publish_clip')
-  await post('/clips/7/publish', 'r-3')
+  await post('/clips/7/publish', 'r-4')
   await published
   await sdk.flush()
 
@@ -56,10 +69,12 @@ async function demo(): Promise<void> {
   title('The metrics, as Prometheus scrapes them')
   await sayMetrics(registry)
 
-  title('The log lines of request r-1, and how r-3 failed')
-  sayLines(lines.filter(({ request_id: id, message }) => id === 'r-1' || message === 'task.failed'))
+  title(`The log lines of request r-1, ${mail ? 'of the mail that r-2 led to, ' : ''}and how r-4 failed`)
+  const told = ({ request_id: id, task_name: task, message }: Record<string, unknown>): boolean =>
+    id === 'r-1' || task === 'mail_owner' || message === 'task.failed'
+  sayLines(lines.filter(told))
 
-  sayHowTo(broker, sdk.status())
+  sayHowTo([broker, mail], sdk.status())
 }
 
 try {

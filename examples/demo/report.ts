@@ -2,8 +2,8 @@
 import { Writable } from 'node:stream'
 import type { Registry } from 'prom-client'
 import { render } from 'taskspan/metrics'
+import type { PipelineReport, StepReport, StepStatus } from 'taskspan/pipeline'
 import type { SdkStatus } from 'taskspan/sdk'
-import type { Broker } from './embedded.ts'
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[0m` : text)
@@ -30,7 +30,28 @@ export function sayLines(lines: readonly Record<string, unknown>[]): void {
   say()
 }
 
-const INTERESTING = /^taskiq_(tasks_total|task_failures_total|messages_sent_total|task_wait_seconds_sum)\{/
+/** What a finished run of a pipeline says of itself. */
+export function sayRun({ steps, durationMs }: PipelineReport): void {
+  const those = (status: StepStatus): StepReport[] => steps.filter((step) => step.status === status)
+  const ids = (list: readonly StepReport[], between: string): string => list.map(({ id }) => id).join(between)
+
+  // What was restored took no time; what was made in this attempt is the path to shorten.
+  const path = those('success').filter(({ critical }) => critical)
+  const took = path.reduce((sum, step) => sum + step.durationMs, 0)
+  say(`${dim('critical path')}  ${ids(path, ' > ')}: ${took.toFixed()} of ${durationMs.toFixed()} ms`)
+  say(`${dim('restored')}       ${ids(those('restored'), ', ')}, from a checkpoint in memory`)
+  for (const { id, reason } of those('skipped')) say(`${dim('skipped')}        ${id}: ${reason}`)
+  say()
+}
+
+/** What is to be seen with RabbitMQ. */
+export function sayMail(): void {
+  aside('With RabbitMQ, this trace goes on there: `send demo.mail`, and below it `taskiq.mail_owner`.')
+  aside('AMQP_URL=amqp://127.0.0.1 npm run demo\n')
+}
+
+const INTERESTING =
+  /^taskiq_(tasks_total|task_failures_total|messages_sent_total|task_wait_seconds_sum|pipelines_total|steps_total)\{/
 
 export async function sayMetrics(registry: Registry): Promise<void> {
   // OpenMetrics has exemplars: the failure counter names a trace that is shown above.
@@ -40,10 +61,11 @@ export async function sayMetrics(registry: Registry): Promise<void> {
 }
 
 /** How to point the demo elsewhere, and where it was pointed. */
-export function sayHowTo(broker: Broker, { destinations }: SdkStatus): void {
-  title('With your own Redis and your own backend (Jaeger, Tempo, a collector, …)')
-  say('REDIS_URL=redis://127.0.0.1:6379 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 npm run demo\n')
-  aside(`This was ${broker.describe}.`)
+export function sayHowTo(brokers: readonly ({ describe: string } | undefined)[], { destinations }: SdkStatus): void {
+  title('With your own Redis, RabbitMQ and backend (Jaeger, Tempo, a collector, …)')
+  say('REDIS_URL=redis://127.0.0.1:6379 AMQP_URL=amqp://127.0.0.1 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \\')
+  say('npm run demo\n')
+  aside(`This was ${brokers.flatMap((broker) => broker?.describe ?? []).join(', and ')}.`)
   for (const { name, target, delivered, failed } of destinations) {
     if (name === 'otlp')
       aside(`${delivered} spans went to ${target}${failed > 0 ? `, and ${failed} did not arrive` : ''}.`)

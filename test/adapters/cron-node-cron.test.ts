@@ -13,13 +13,13 @@ describe('node-cron', () => {
     const task = nodecron(
       '* * * * *',
       {},
-      cron(t)('cleanup', (...args) => {
-        seen.push(...args)
+      cron(t)('cleanup', (context, ...more) => {
+        seen.push(context, context.date.getTime(), ...more) // its type is inferred from the runner's
         return result
       }),
     )
     await pass(1)
-    expect(seen).toEqual([expect.objectContaining({ date: new Date('2026-01-05T12:01:00Z'), task })])
+    expect(seen).toEqual([expect.objectContaining({ task }), Date.parse('2026-01-05T12:01:00Z')])
     expect(task.lastRun()).toMatchObject({ result })
   })
 

@@ -2,7 +2,7 @@
 import { text } from 'node:stream/consumers'
 import { ansiToSvg } from './ansi-to-svg.ts'
 
-// The task that is a graph of steps: one trace over both brokers, with what its pipeline says of itself.
+// The task that is a graph of steps. With REDIS_URL and AMQP_URL set, its trace runs over both brokers.
 const printed = (await text(process.stdin)).replace(/\r/g, '')
 const from = printed.search(/^.*A task is a graph/m)
 const to = printed.search(/^.*A task fails, and/m)

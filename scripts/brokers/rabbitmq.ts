@@ -20,13 +20,18 @@ export interface RabbitMq extends Broker {
   readonly managementUrl: string
 }
 
-export async function startRabbitMq(): Promise<RabbitMq> {
+export interface RabbitMqOptions {
+  /** `vm_memory_high_watermark.absolute`: with `1MB` it is in alarm from the beginning, and takes no messages. */
+  memoryLimit?: string
+}
+
+export async function startRabbitMq({ memoryLimit }: RabbitMqOptions = {}): Promise<RabbitMq> {
   const server = await program(requirement)
   const amqp = await freePort(MANAGEMENT_PORT_DISTANCE, 1, 2)
   const ports = { amqp, management: amqp + MANAGEMENT_PORT_DISTANCE, distribution: amqp + 1, mapper: amqp + 2 }
   const node = `taskspan-${randomBytes(4).toString('hex')}@localhost`
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'taskspan-rabbitmq-')))
-  const files = writeSettings(directory, ports)
+  const files = writeSettings(directory, ports, memoryLimit)
   const url = `amqp://guest:guest@127.0.0.1:${ports.amqp}`
   const managementUrl = managementUrlOf(url)
   const env = {
@@ -60,7 +65,7 @@ export async function startRabbitMq(): Promise<RabbitMq> {
   return Object.assign(broker, { managementUrl })
 }
 
-function writeSettings(directory: string, ports: { amqp: number; management: number }) {
+function writeSettings(directory: string, ports: { amqp: number; management: number }, memoryLimit?: string) {
   const config = join(directory, 'rabbitmq.conf')
   const plugins = join(directory, 'enabled_plugins')
   writeFileSync(join(directory, '.erlang.cookie'), randomBytes(16).toString('hex'), { mode: 0o400 })
@@ -74,7 +79,7 @@ log.file = false
 log.console = true
 log.console.level = warning
 disk_free_limit.absolute = 16MB
-`,
+${memoryLimit === undefined ? '' : `vm_memory_high_watermark.absolute = ${memoryLimit}\n`}`,
   )
   return { config, plugins }
 }

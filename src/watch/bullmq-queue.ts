@@ -82,7 +82,9 @@ export class BullmqSource implements Source<QueueState> {
     const overdue = count.delayed > 0 && tellsOverdue(backend) ? await overdueOf(backend) : 0
     const ready = count.wait + count.prioritized + overdue
 
-    const heads = await part('age', () => this.heads.look(backend, { ...count, overdue }))
+    // PostgreSQL's backend counts those of a paused queue as paused, and lists them as waiting.
+    const wait = count.wait === 0 ? count.paused : count.wait
+    const heads = await part('age', () => this.heads.look(backend, { ...count, wait, overdue }))
     const consumers = await part('consumers', () => consumersOf(member, backend))
     const held = paused || (ready > 0 && (await part('limits', () => this.isHeld(backend))) === true)
     await part('schedules', () => this.schedules.look(backend))

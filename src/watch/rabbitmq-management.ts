@@ -121,12 +121,12 @@ export class RabbitMqBrokerSource implements Source<BrokerState> {
     const ratios = nodes.flatMap(({ mem_used: used, mem_limit: limit }) =>
       used !== undefined && limit !== undefined && limit > 0 ? [used / limit] : [],
     )
-    // One node in alarm blocks publishers on all of them.
-    const alarm = nodes.some((node) => node.mem_alarm === true || node.disk_free_alarm === true)
-    return {
-      memoryRatio: ratios.length === 0 ? undefined : Math.max(...ratios),
-      blocked: alarm || this.heard.blocked === true,
-    }
+    // One node in alarm blocks publishers on all of them. In a broker's first seconds the API knows of none.
+    const alarms = nodes
+      .flatMap((node) => [node.mem_alarm, node.disk_free_alarm])
+      .filter((alarm) => alarm !== undefined)
+    const alarm = alarms.length === 0 ? undefined : alarms.includes(true)
+    return { memoryRatio: ratios.length === 0 ? undefined : Math.max(...ratios), blocked: this.heard.blocked || alarm }
   }
 
   readings(state: BrokerState): Reading[] {

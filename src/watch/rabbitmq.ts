@@ -8,14 +8,14 @@ import { StuckLine } from './stuck.ts'
 /** An amqplib connection (what `connect()` resolves with). */
 export interface RabbitMqConnection {
   createChannel(): PromiseLike<RabbitMqChannel>
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: () => void): unknown
+  off(event: string, listener: () => void): unknown
 }
 
 export interface RabbitMqChannel {
   checkQueue(queue: string): PromiseLike<{ readonly messageCount: number; readonly consumerCount: number }>
   close(): PromiseLike<unknown>
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: () => void): unknown
 }
 
 /** Gives the connection that holds now. */

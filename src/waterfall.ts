@@ -112,11 +112,12 @@ function attemptOf({ attempt = 1, maxAttempts, failed }: Row): string {
   return attempt === 1 ? '' : ` #${attempt}`
 }
 
-// What does not fit beside a bar: why it failed, and where its links lead.
+// What does not fit beside a bar: why it failed or was skipped, and where its links lead.
 function details(row: Row, columns: number, paint: Paint): string[] {
   const space = columns - row.under.length
   const lines: [Style, string][] = []
   if (row.failed && row.message !== '') lines.push([row.outcome === 'retry' ? 'yellow' : 'red', row.message])
+  if (row.reason !== undefined) lines.push(['dim', row.reason])
   for (const link of row.links) lines.push(['dim', `↗ linked to ${link}`])
   return lines.map(([colour, text]) => `${paint('dim', row.under)}${paint(colour, cut(text, space))}`)
 }

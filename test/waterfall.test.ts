@@ -87,9 +87,7 @@ trace 7b3c9e0f4f1c2a9d8e7f6a5b4c3d2e1f  4 spans · 100 ms ·…
 analysis.pipeline   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━   100 ms
 ├─ step.download    ━━━━━━━━━━━━╸                      40 ms
 ├─ step.transcribe              ╺━━━━━━━━━━━━━━━━━━    60 ms
-│     ↗ linked to step.download
-└─ step.detect                  ╺━━━━━━━━━━━━          40 ms
-      ↗ linked to step.download`.slice(1),
+└─ step.detect                  ╺━━━━━━━━━━━━          40 ms`.slice(1),
   )
 })
 

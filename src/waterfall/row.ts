@@ -37,6 +37,8 @@ export interface Row {
   readonly failed: boolean
   readonly message: string
   readonly outcome: string | undefined
+  /** Why it was skipped. */
+  readonly reason: string | undefined
   readonly attempt: number | undefined
   readonly maxAttempts: number | undefined
   readonly links: readonly string[]
@@ -68,6 +70,7 @@ export function toRow(
     failed: span.status.code === SpanStatusCode.ERROR,
     message: failure(span),
     outcome: text(read('outcome')),
+    reason: text(read('skip_reason')),
     attempt: numeric(read('attempt')),
     maxAttempts: numeric(read('max_attempts')),
     links: linksOf(span, names),
@@ -82,17 +85,18 @@ function failure(span: WaterfallSpan): string {
   return plain(type === '' || message === '' ? type + message : `${type}: ${message}`)
 }
 
-// One line for the links inside this trace (a step's needs), and one for each that leads out of it.
+// One line for each that leads out of this trace. Where a link leads inside of it (a step's needs) is on the same picture.
 function linksOf(span: WaterfallSpan, names: ReadonlyMap<string, string>): string[] {
-  const inside: string[] = []
-  const outside: string[] = []
-  for (const { context } of span.links.slice(0, MAX_LINKS)) {
-    const name = plain(names.get(context.spanId) ?? `span ${context.spanId}`)
-    if (context.traceId === span.spanContext().traceId) inside.push(name)
-    else outside.push(`${name} in trace ${plain(context.traceId)}`)
-  }
-  const more = span.links.length - inside.length - outside.length
-  return [...(inside.length > 0 ? [inside.join(', ')] : []), ...outside, ...(more > 0 ? [`${more} more`] : [])]
+  const { traceId } = span.spanContext()
+  const outside = span.links.filter(({ context }) => context.traceId !== traceId)
+  const lines = outside
+    .slice(0, MAX_LINKS)
+    .map(
+      ({ context }) =>
+        `${plain(names.get(context.spanId) ?? `span ${context.spanId}`)} in trace ${plain(context.traceId)}`,
+    )
+  const more = outside.length - lines.length
+  return more > 0 ? [...lines, `${more} more`] : lines
 }
 
 // The prefix of our attributes is an option, and a picture is drawn for spans of several services: any prefix will do.

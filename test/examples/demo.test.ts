@@ -30,8 +30,7 @@ function demo(env: Record<string, string>): Promise<Ran> {
 }
 
 /**
- * The blocks of the screen that are traces, as lines without bars, durations and a step's needs: stem, name and how it
- * ended.
+ * The blocks of the screen that are traces, as lines without bars and durations: stem, name and how it ended.
  */
 function traces(screen: string): string[][] {
   const blocks = screen.split('\n\n').filter((block) => block.startsWith('trace '))
@@ -40,7 +39,6 @@ function traces(screen: string): string[][] {
       block
         .split('\n')
         .slice(2)
-        .filter((line) => !line.includes('↗ linked to step.'))
         .map((line) => line.replace(/ *[┄╺━╸]+ +[\d.]+ m?s */, ' ').trimEnd()),
     )
     .map(inOneOrder)
@@ -70,6 +68,7 @@ function analysis(afterPipeline: string[]): string[] {
     '   │     │     ServiceBusy: vision has no GPU free',
     '   │     ├─ step.detect_faces ✓ #2',
     '   │     ├─ step.blur_faces · skipped',
+    '   │     │     no faces',
     '   │     └─ step.render ✗ failure',
     '   │           EncoderCrash: ffmpeg was killed, out of memory',
     '   └─ taskiq.analyse_clip ✓ 2/3',
@@ -78,6 +77,7 @@ function analysis(afterPipeline: string[]): string[] {
     `      ${stem} ├─ step.transcribe · restored`,
     `      ${stem} ├─ step.detect_faces · restored`,
     `      ${stem} ├─ step.blur_faces · skipped`,
+    `      ${stem} │     no faces`,
     `      ${stem} ├─ step.render ✓`,
     `      ${stem} └─ step.upload ✓`,
     ...afterPipeline,

@@ -1,4 +1,5 @@
 // Whatever throws in telemetry: add() resolves, exactly one job is stored, workers go on, and a job's fate is BullMQ's own.
+import { types } from 'node:util'
 import { diag } from '@opentelemetry/api'
 import { type Job, type Processor, UnrecoverableError } from 'bullmq'
 import type { Middleware } from 'taskspan'
@@ -81,7 +82,7 @@ describe("a job's fate is what it would be without us, whatever its handler thro
   const hostile = <T extends object>(target: T): T =>
     new Proxy(target, {
       get(it, key) {
-        if (key === 'message' || key === 'stack' || key === 'name') return Reflect.get(it, key)
+        if (['message', 'stack', 'name', 'constructor'].includes(String(key))) return Reflect.get(it, key)
         throw new Error(`no ${String(key)}`)
       },
       getPrototypeOf: (it) => hostile(it),
@@ -109,6 +110,7 @@ describe("a job's fate is what it would be without us, whatever its handler thro
     ['an error with a number as name', () => Object.assign(new Error('named'), { name: 7 })],
     ['an object without a prototype', () => Object.assign(Object.create(null), { message: 'bare' })],
     ['a proxy that gives nothing away', () => hostile(new Error('proxied'))],
+    ['a proxy whose prototypes never end', () => hostile(Object.assign(new Error('proxied'), { name: 'Endless' }))],
     ['an AggregateError', () => new AggregateError([new Error('a'), new Error('b')], 'both')],
     ['a DOMException', () => new DOMException('aborted', 'AbortError')],
     ['a string', () => 'no funds'],
@@ -130,7 +132,7 @@ describe("a job's fate is what it would be without us, whatever its handler thro
     const queue = openQueue(queueName('pay'))
     const processor: Processor = async () => {
       const error = make()
-      if (error instanceof Promise) return error
+      if (types.isPromise(error)) return error
       throw error
     }
     const worker = openWorker(queue.name, instrument?.(processor) ?? processor)

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Job, Queue } from 'bullmq'
+import type { Job, Queue, Worker } from 'bullmq'
 import { bullmq } from 'taskspan/bullmq'
 import { expect, it, onTestFinished } from 'vitest'
 import { ended, openQueue, openWorker, own, queueName } from '../support/bullmq.ts'
@@ -145,7 +145,7 @@ it('both losses are told where one process saw the job twice', async () => {
   const { t, metrics, logs, spans } = await record({ onFailure: (error) => failures.push(error) })
   const queue = openQueue(queueName('render'))
   const instrument = bullmq(t)
-  // Three workers of one process that lose their locks instead of dying: nobody renews them.
+  // Workers of one process that lose their locks instead of dying: nobody renews them.
   const hanging = Array.from({ length: 2 }, () => {
     let taken = (): void => {}
     const took = new Promise<void>((resolve) => {
@@ -178,4 +178,26 @@ it('both losses are told where one process saw the job twice', async () => {
   const lost = spans.named('taskiq.render').filter(({ attributes }) => attributes['taskiq.outcome'] === 'lost')
   expect(lost).toHaveLength(2)
   expect(failures).toEqual([end?.value])
+})
+
+it('a run tells of the attempt before it, and leaves those before to the runs that followed them elsewhere', async () => {
+  const { t, spans, metrics } = await record()
+  const queue = openQueue(queueName('render'))
+  await queue.add('render', {}, { attempts: 5 })
+  const options = { lockDuration: 50, skipLockRenewal: true, stalledInterval: 60, maxStalledCount: 5 }
+  for (let n = 0; n < 2; n++) {
+    const taken = await new Promise<Worker>((resolve) => {
+      const worker = openWorker(queue.name, () => new Promise(() => resolve(worker)), options)
+    })
+    onTestFinished(() => taken.close(true))
+  }
+  const last = openWorker(
+    queue.name,
+    bullmq(t)(async () => {}),
+    options,
+  )
+  const [end] = await ended(last)
+  expect(end).toMatchObject({ event: 'completed', job: { stalledCounter: 2 } })
+  expect(spans.spans.map(({ attributes }) => attributes['taskiq.outcome'])).toEqual(['lost', 'success'])
+  expect(await metrics.value('taskiq_tasks_lost_total')).toBe(1)
 })

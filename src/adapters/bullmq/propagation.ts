@@ -15,8 +15,7 @@ import { HAS_CHILDREN } from './read.ts'
 /** What the message sent in this context carries; absent for plumbing, so that BullMQ leaves `tm` as it is. */
 const CARRIER = createContextKey('taskspan.bullmq.carrier')
 
-const PRODUCER = 3 // BullMQ's SpanKind.PRODUCER and CONSUMER, without importing BullMQ
-const CONSUMER = 4
+const CONSUMER = 4 // BullMQ's SpanKind.CONSUMER, without importing BullMQ
 const WORKER_OPERATIONS = /^(process|getNextJob|startStalledCheckTimer) /
 
 export function bullmqTelemetry(middleware: Middleware): Telemetry<Context> {
@@ -28,7 +27,7 @@ export function bullmqTelemetry(middleware: Middleware): Telemetry<Context> {
         const kind: number | undefined = options?.kind
         if (kind === CONSUMER || WORKER_OPERATIONS.test(name)) servesWorker = true
         if (kind === CONSUMER) return new OperationSpan(middleware, undefined, parent ?? ROOT_CONTEXT)
-        const sends = kind === PRODUCER && /^add(Bulk|Node)? /.test(name) && !(servesWorker && isTick())
+        const sends = /^add(Bulk|Node)? /.test(name) && !(servesWorker && isTick())
         return new OperationSpan(middleware, sends ? name : undefined)
       },
     },

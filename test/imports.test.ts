@@ -148,6 +148,7 @@ interface Loaded {
   readonly before: unknown
   readonly after: unknown
   readonly taken: readonly string[]
+  readonly started: readonly string[]
 }
 
 describe('in a process', () => {
@@ -180,9 +181,10 @@ describe('in a process', () => {
   )
 
   it.each(subpaths)('%s opens, registers and patches nothing', async (subpath) => {
-    const { before, after, taken } = await loaded(subpath)
+    const { before, after, taken, started } = await loaded(subpath)
     expect(after).toEqual(before)
     expect(taken).toEqual([])
+    expect(started).toEqual([])
   })
 })
 
@@ -212,9 +214,13 @@ const SNAPSHOT = `
   await settled()
   const identities = functions()
   const before = state()
+  const started = []
+  const timers = ['setTimeout', 'setInterval', 'setImmediate'].map((name) => [name, globalThis[name]])
+  for (const [name, real] of timers) globalThis[name] = (...args) => (started.push(name), real(...args))
   const names = Object.keys(createRequire(process.cwd() + '/here.js')('SUBPATH'))
+  for (const [name, real] of timers) globalThis[name] = real
   await settled()
   const after = state()
   const taken = [...functions()].filter(([name, fn]) => identities.get(name) !== fn).map(([name]) => name)
-  fs.writeSync(1, JSON.stringify({ names, before, after, taken }))
+  fs.writeSync(1, JSON.stringify({ names, before, after, taken, started }))
 `

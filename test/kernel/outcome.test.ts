@@ -76,8 +76,10 @@ describe('describeError()', () => {
   })
 
   it('cuts a message at 4 KiB and a stack at 16 KiB, counted in bytes, and says so', () => {
-    for (const letter of ['x', '错', '🧨']) {
-      const { message, stack = '', truncated } = describeError(new Error(letter.repeat(2_000_000)))
+    // 2,000 characters of three bytes are fewer than 4,096, and too many.
+    for (const text of ['x'.repeat(2_000_000), '错'.repeat(2_000_000), '🧨'.repeat(2_000_000), '错'.repeat(2_000)]) {
+      const error = Object.assign(new Error(text), { stack: text.repeat(5) })
+      const { message, stack = '', truncated } = describeError(error)
       expect(truncated).toBe(true)
       expect(Buffer.byteLength(message)).toBeLessThanOrEqual(4_096)
       expect(Buffer.byteLength(message)).toBeGreaterThan(4_090)

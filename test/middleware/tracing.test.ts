@@ -1,6 +1,7 @@
 // The span of each kind of task: name, kind, attributes, status, exception, size.
 import { trace } from '@opentelemetry/api'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import {
   compose,
   type Ending,
@@ -291,6 +292,19 @@ describe('without an SDK, and with one that comes and goes', () => {
     await run({ name: 'second' })
     expect(first.spans.map(({ name }) => name)).toEqual(['taskiq.first'])
     expect(second.spans.map(({ name }) => name)).toEqual(['taskiq.second'])
+  })
+
+  it('asks for its tracer anew when another provider takes the place of the first', async () => {
+    const run = runner(tracing())
+    const seen: string[] = []
+    for (const name of ['one', 'two']) {
+      const onEnd = (): unknown => seen.push(name)
+      const processor = { onStart() {}, onEnd, forceFlush: async () => {}, shutdown: async () => {} }
+      trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }))
+      await run()
+      trace.disable()
+    }
+    expect(seen).toEqual(['one', 'two'])
   })
 
   it('starts a span of its own name and version of the instrumentation', async () => {

@@ -15,12 +15,12 @@ export interface Analysis {
 
 export function analyse({ states, graph }: Pick<Reported, 'states' | 'graph'>): Analysis {
   const { path, lengthMs, slackMs } = criticalPath(states, graph.needs, graph.order)
-  const { text, isCut } = joined(path.map((at) => (states[at] as StepState).id))
+  const { text, isCut } = joined(path, states)
   // Those with the least slack are those that a reader looks for.
-  let shown = states.map((_, at) => at)
-  if (shown.length > MAX_STEPS) {
-    shown.sort((a, b) => (slackMs[a] as number) - (slackMs[b] as number))
-    shown = shown.slice(0, MAX_STEPS).sort((a, b) => a - b)
+  const limit = states.length > MAX_STEPS ? (slackMs.slice().sort()[MAX_STEPS - 1] as number) : Number.POSITIVE_INFINITY
+  const shown: number[] = []
+  for (let at = 0; at < states.length && shown.length < MAX_STEPS; at++) {
+    if ((slackMs[at] as number) <= limit) shown.push(at)
   }
   const of = (read: (state: StepState) => number): number[] => shown.map((at) => round(read(states[at] as StepState)))
   return {
@@ -38,9 +38,12 @@ export function analyse({ states, graph }: Pick<Reported, 'states' | 'graph'>): 
   }
 }
 
-function joined(ids: readonly string[]): { text: string; isCut: boolean } {
-  const text = ids.join(' > ')
-  if (text.length <= MAX_PATH) return { text, isCut: false }
-  const kept = text.slice(0, text.lastIndexOf(' > ', MAX_PATH))
-  return { text: `${kept} > … (${ids.length - kept.split(' > ').length} more)`, isCut: true }
+function joined(path: readonly number[], states: readonly StepState[]): { text: string; isCut: boolean } {
+  let text = ''
+  for (let n = 0; n < path.length; n++) {
+    const { id } = states[path[n] as number] as StepState
+    if (text.length + id.length > MAX_PATH) return { text: `${text} > … (${path.length - n} more)`, isCut: true }
+    text += n === 0 ? id : ` > ${id}`
+  }
+  return { text, isCut: false }
 }

@@ -12,7 +12,6 @@ import { round, type StepState } from './report.ts'
 import type { Run } from './run.ts'
 
 const MAX_LINKS = 32
-const MAX_NEEDS = 64
 
 /** One attempt, before it starts. */
 export interface Attempt {
@@ -20,29 +19,28 @@ export interface Attempt {
   readonly at: number
   readonly task: Task
   /** The output as a checkpoint keeps it; set when the function has returned and the run has a checkpoint. */
-  json?: string | undefined
+  json: string | undefined
 }
 
 /** Opens attempt `n`: the step is running from here on. */
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal): Attempt {
   const { id, options } = run.graph.steps[at] as Step
   const state = run.states[at] as StepState
-  if (n === 1) state.startedAt = performance.now()
-  state.status = 'running'
-  state.attempt = n
-  const waitMs = n === 1 ? round(state.waitMs) : undefined
-  const { retries = 0 } = options
+  const waitMs = n === 1 ? round(performance.now() - state.readyAt) : undefined
   const fields = {
     name: id,
     queue: run.pipeline,
     attempt: n,
-    maxAttempts: retries === 0 ? undefined : retries + 1,
+    maxAttempts: options.retries ? options.retries + 1 : undefined,
     waitMs,
     links: links(run, at),
     details: details(run, at, n, waitMs),
   }
   const task: Task = createTask('step', fields, { message: state, signal, judge: (error) => judge(run, task, error) })
-  return { run, at, task }
+  if (n === 1) state.startedAt = task.clock
+  state.status = 'running'
+  state.attempt = n
+  return { run, at, task, json: undefined }
 }
 
 /** Runs an attempt through the onion. `core` is the step's function, or what stands in for it. */
@@ -52,30 +50,28 @@ export function perform({ run, task }: Attempt, core: () => Promise<unknown>): P
 }
 
 function details(run: Run, at: number, n: number, waitMs: number | undefined): Attributes {
-  const needs = run.graph.needs[at] as readonly number[]
   const found: Attributes = {
     'pipeline.name': run.pipeline,
     'pipeline.run_id': run.id,
     'step.id': (run.graph.steps[at] as Step).id,
     'step.attempt': n,
-    'step.needs': (needs.length > MAX_NEEDS ? needs.slice(0, MAX_NEEDS) : needs).map(
-      (need) => (run.states[need] as StepState).id,
-    ),
+    'step.needs': run.graph.needIds[at] as string[],
   }
   if (waitMs !== undefined) found['step.wait_ms'] = waitMs
   return found
 }
 
 /** Links to the spans of the steps that it needed, and to the span that a restored step's work was done in. */
-function links(run: Run, at: number): Link[] {
+function links(run: Run, at: number): Link[] | undefined {
   const found: Link[] = []
   const earlier = run.resume?.kept.get(at)?.span
   if (earlier !== undefined) found.push({ context: earlier })
-  for (const need of run.graph.needs[at] as readonly number[]) {
-    const span = run.states[need]?.span
-    if (span !== undefined && found.push({ context: span }) === MAX_LINKS) break
+  const needs = run.graph.needs[at] as readonly number[]
+  for (let n = 0; n < needs.length && found.length < MAX_LINKS; n++) {
+    const { span } = run.states[needs[n] as number] as StepState
+    if (span !== undefined) found.push({ context: span })
   }
-  return found
+  return found.length === 0 ? undefined : found
 }
 
 // The contract's words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
@@ -169,8 +165,10 @@ function contextOf({ run, at, task }: Attempt, signal: AbortSignal, more: object
     },
     attempt: task.attempt,
   }
-  for (const need of run.graph.needs[at] as readonly number[]) {
-    context[(run.states[need] as StepState).id] = run.outputs.get(need)
+  const needs = run.graph.needs[at] as readonly number[]
+  for (let n = 0; n < needs.length; n++) {
+    const need = needs[n] as number
+    context[(run.states[need] as StepState).id] = run.output(need)
   }
   return more === undefined ? context : Object.assign(context, more)
 }

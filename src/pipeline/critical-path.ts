@@ -23,7 +23,8 @@ export function criticalPath(
   needs: readonly (readonly number[])[],
   order: readonly number[],
 ): CriticalPath {
-  const durations = Float64Array.from(steps, (step) => step.durationMs)
+  const durations = new Float64Array(steps.length)
+  for (let at = 0; at < steps.length; at++) durations[at] = (steps[at] as Timed).durationMs
   const until = new Float64Array(steps.length) // the longest chain that ends with this step
   const from = new Float64Array(steps.length) // the longest chain that begins with it
   const before = new Int32Array(steps.length).fill(-1)
@@ -48,9 +49,11 @@ export function criticalPath(
   }
 
   const lengthMs = last < 0 ? 0 : (until[last] as number)
-  const slackMs = until.map((length, at) =>
-    Math.max(0, lengthMs - length - (from[at] as number) + (durations[at] as number)),
-  )
+  const slackMs = new Float64Array(steps.length)
+  for (let at = 0; at < steps.length; at++) {
+    const through = (until[at] as number) + (from[at] as number) - (durations[at] as number)
+    slackMs[at] = Math.max(0, lengthMs - through)
+  }
   const path: number[] = []
   if (lengthMs > 0) for (let at = last; at >= 0; at = before[at] as number) path.push(at)
   return { path: path.reverse(), lengthMs, slackMs }

@@ -6,7 +6,7 @@ import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
 import type { StepState } from './report.ts'
 import { retrying } from './retries.ts'
-import type { Run } from './run.ts'
+import { NONE, type Run } from './run.ts'
 
 const MAX_FAILURES = 100
 
@@ -152,7 +152,7 @@ export class Executor {
     const state = this.ended(attempt)
     const { outcome } = succeeded(task)
     state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
-    if (state.status !== 'skipped') run.outputs.set(at, output)
+    if (state.status !== 'skipped') run.outputs[at] = output
     const ownWord = state.status === 'success' || (state.status === 'skipped' && !this.blocked.has(at))
     if (ownWord && !run.resume?.kept.has(at)) run.resume?.save(at, run.id, state, attempt.json)
     const { optional } = (run.graph.steps[at] as Step).options
@@ -183,7 +183,8 @@ export class Executor {
 
   private ended({ task, at }: Attempt): StepState {
     const state = this.run.states[at] as StepState
-    state.endedAt = performance.now()
+    // What the middleware measured, so that report, span and metric say the same.
+    state.endedAt = task.ending === undefined ? performance.now() : task.clock + task.ending.durationMs
     state.span = guard('pipeline', 'span', () => task.span?.spanContext())
     return state
   }
@@ -203,7 +204,7 @@ export class Executor {
       for (const need of graph.needs[at] as readonly number[]) {
         const unread = (this.unread[need] as number) - 1
         this.unread[need] = unread
-        if (unread === 0 && !this.run.isKept(need)) outputs.delete(need)
+        if (unread === 0 && !this.run.isKept(need)) outputs[need] = NONE
       }
     }
     this.run.progress?.advance()

@@ -14,8 +14,8 @@ import type { Run } from './run.ts'
  */
 export async function runFinalSteps(run: Run, outcome: PipelineReport['outcome'], error: unknown): Promise<unknown> {
   let failure: unknown
-  for (const [at, step] of run.graph.steps.entries()) {
-    if (!step.final) continue
+  for (const at of run.graph.finals) {
+    const step = run.graph.steps[at] as Step
     try {
       await runFinalStep(run, at, step, { outcome, error })
     } catch (thrown) {

@@ -2,6 +2,7 @@
 import { show, TaskspanError } from '../kernel/errors.ts'
 import type { StepOptions } from './options.ts'
 
+const MAX_NEED_IDS = 64
 const STEP_ID = /^[a-z][a-z0-9_]{0,63}$/
 
 /** Words that a step's context already has, and `then`, which would make the outputs look like a promise. */
@@ -34,6 +35,11 @@ export interface Graph {
   readonly needs: readonly (readonly number[])[]
   /** The steps that wait for a step; final steps wait for all, and stand in none. */
   readonly dependants: readonly (readonly number[])[]
+  /** The ids in `needs`, the first 64: as they stand on a span. */
+  readonly needIds: readonly (readonly string[])[]
+  /** Steps that no other step reads, and steps that run at the end. */
+  readonly sinks: readonly number[]
+  readonly finals: readonly number[]
   /** How many steps read a step's output, final ones included. */
   readonly readers: Int32Array
   /** Each step after its needs; in definition order unless the steps came as data. */
@@ -147,7 +153,17 @@ export class StepList {
         readers[need] = (readers[need] as number) + 1
       }
     }
-    return { steps, needs, dependants, readers, order: order(needs, dependants) }
+    const indices = steps.map((_, at) => at)
+    return {
+      steps,
+      needs,
+      dependants,
+      needIds: needs.map((list) => list.slice(0, MAX_NEED_IDS).map((need) => (steps[need] as Step).id)),
+      sinks: indices.filter((at) => !steps[at]?.final && dependants[at]?.length === 0),
+      finals: indices.filter((at) => steps[at]?.final),
+      readers,
+      order: order(needs, dependants),
+    }
   }
 }
 

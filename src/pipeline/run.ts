@@ -27,14 +27,17 @@ export interface Definition {
 
 const MAX_SHOWN = 10
 
+/** In the place of an output that is not there. */
+export const NONE = Symbol('none')
+
 export class Run implements Reported {
   readonly pipeline: string
   readonly onion: Middleware
   readonly concurrency: number
   readonly onFailure: 'abort' | 'continue'
   readonly states: readonly StepState[]
-  /** Outputs that somebody still reads, by step. */
-  readonly outputs = new Map<number, unknown>()
+  /** Outputs that somebody still reads, by step; `NONE` where there is none yet, or none any more. */
+  readonly outputs: unknown[]
   readonly failures: StepFailure[] = []
   /** The signal of all steps. */
   readonly controller = new AbortController()
@@ -67,6 +70,7 @@ export class Run implements Reported {
     this.input = input
     this.id = options.id ?? ''
     this.states = graph.steps.map(({ id }) => new StepState(id))
+    this.outputs = new Array<unknown>(graph.steps.length).fill(NONE)
     setMaxListeners(0, this.controller.signal) // a thousand steps may listen to one signal
     this.kept = new Set(Array.isArray(options.keep) ? options.keep : [])
     let at = this.outer
@@ -125,7 +129,7 @@ export class Run implements Reported {
       throw error
     } finally {
       this.endedAt = performance.now()
-      this.outputs.clear() // whoever keeps the report, or the task, keeps no outputs
+      this.outputs.length = 0 // whoever keeps the report, or the task, keeps no outputs
       this.input = undefined
       for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
       const { endDetails, details } = analyse(this)
@@ -153,8 +157,9 @@ export class Run implements Reported {
   /** What the run rejects with. Control flow and refusals belong to the broker and pass through as they are. */
   private failure(): unknown {
     const { pipeline, id, failures } = this
-    const all = { pipeline, runId: id, failures, outputs: this.outputsById() }
     const [first] = failures
+    if (first === undefined && this.cancelled === undefined) return undefined
+    const all = { pipeline, runId: id, failures, outputs: this.outputsById() }
     if (this.cancelled !== undefined) {
       const isWhole = this.states.every(({ status }, at) => this.graph.steps[at]?.final || ENDED.has(status))
       if (!isWhole || this.states.length === 0) return pipelineCancelled(this.cancelled.reason, all)
@@ -178,17 +183,27 @@ export class Run implements Reported {
   }
 
   private result(): Record<string, unknown> {
+    const { graph } = this
     const found: Record<string, unknown> = {}
-    for (const [at, { id, final }] of this.graph.steps.entries()) {
-      if (!final && this.isKept(at)) found[id] = this.outputs.get(at)
+    const add = (at: number): void => {
+      found[(graph.steps[at] as Step).id] = this.output(at)
     }
+    if (this.options.keep === undefined) graph.sinks.forEach(add)
+    else graph.order.filter((at) => !graph.steps[at]?.final && this.isKept(at)).forEach(add)
     return found
   }
 
   outputsById(): Record<string, unknown> {
     const found: Record<string, unknown> = {}
-    for (const [at, output] of this.outputs) found[(this.graph.steps[at] as Step).id] = output
+    for (const [at, output] of this.outputs.entries()) {
+      if (output !== NONE) found[(this.graph.steps[at] as Step).id] = output
+    }
     return found
+  }
+
+  output(at: number): unknown {
+    const output = this.outputs[at]
+    return output === NONE ? undefined : output
   }
 
   private reporter(task: Task): ProgressReporter | undefined {

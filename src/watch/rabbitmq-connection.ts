@@ -18,6 +18,7 @@ export function connector(given: GivenConnection, heard: Heard): Connector {
 
 /** Opened at the first look, and again after it was lost. It does not keep the process alive. */
 class OwnConnection implements Connector {
+  readonly answerWithinMs = 10_000
   private current: Promise<OpenConnection> | undefined
 
   constructor(private readonly url: string) {}
@@ -85,6 +86,7 @@ async function loadAmqplib(): Promise<typeof import('amqplib')> {
 
 /** The user's own: never closed by us, and heard for `blocked`, which a broker tells only to those who publish. */
 class UsersConnection implements Connector {
+  readonly answerWithinMs = undefined
   private listening: RabbitMqConnection | undefined
 
   constructor(

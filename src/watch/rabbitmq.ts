@@ -21,12 +21,14 @@ export interface RabbitMqChannel {
 /** Gives the connection that holds now. */
 export interface Connector {
   connection(): Promise<RabbitMqConnection>
-  /** What it gave does not answer. */
+  /**
+   * How long an answer may take before the connection is given up, in ms. Undefined where it is not ours to give up: a
+   * broker in alarm does not read from a connection that publishes, and answers when the alarm is over.
+   */
+  readonly answerWithinMs: number | undefined
   giveUp(): void
   close(): Promise<void>
 }
-
-const ANSWER_WITHIN_MS = 10_000
 
 /** One channel; a question at a time, for a queue that is missing closes the channel under all other questions. */
 export class Declarer {
@@ -43,10 +45,9 @@ export class Declarer {
 
   private async ask(queue: string) {
     try {
-      return await within(
-        ANSWER_WITHIN_MS,
-        this.open().then((channel) => channel.checkQueue(queue)),
-      )
+      const { answerWithinMs } = this.connector
+      const answer = this.open().then((channel) => channel.checkQueue(queue))
+      return await (answerWithinMs === undefined ? answer : within(answerWithinMs, answer))
     } catch (error) {
       if (error instanceof NoAnswer) {
         this.channel = undefined

@@ -15,6 +15,7 @@ export interface Observation extends AsyncDisposable {
 export type Ran = WeakMap<object, Task>
 
 const STALLED_OUT = 'job stalled more than allowable limit'
+const STARTED_OUT = 'job started more than allowable limit'
 
 export function observe(worker: Worker, middleware: Middleware, ran: Ran): Observation {
   const queue = worker.name
@@ -26,9 +27,12 @@ export function observe(worker: Worker, middleware: Middleware, ran: Ran): Obser
       if (!isFinal(job)) return
       const run = ran.get(job)
       const outcome = run?.ending?.outcome
-      if (run === undefined || outcome === undefined) failedWithoutRun(job, error)
-      // Predicted wrongly (a backoff strategy said stop), or succeeded with a result that BullMQ could not store.
-      else if (outcome === 'retry' || outcome === 'success') notify(middleware, { kind: 'gave_up', task: run, error })
+      if (run !== undefined && outcome !== undefined) {
+        // Predicted wrongly (a backoff strategy said stop), or succeeded with a result that BullMQ could not store.
+        if (outcome === 'retry' || outcome === 'success') notify(middleware, { kind: 'gave_up', task: run, error })
+      } else if (!isSandboxed(worker) || isByBullmq(job, error)) {
+        failedWithoutRun(job, error)
+      }
     })
   }
   const failedWithoutRun = (job: Job, error: Error): void => {
@@ -64,4 +68,14 @@ export function observe(worker: Worker, middleware: Middleware, ran: Ran): Obser
 // BullMQ sets it in moveToFailed only when there will be no other attempt.
 function isFinal(job: Job): boolean {
   return job.finishedOn !== undefined && job.finishedOn !== null
+}
+
+// A processor in a file runs, and is told of, in a process of its own.
+function isSandboxed(worker: Worker): boolean {
+  return (worker as unknown as { childPool?: unknown }).childPool !== undefined
+}
+
+// Worker.getUnrecoverableErrorMessage: what fails a job without its processor.
+function isByBullmq(job: Job, { message }: Error): boolean {
+  return message === job.deferredFailure || message === STARTED_OUT
 }

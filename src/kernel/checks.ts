@@ -12,20 +12,30 @@ export type CheckResults = Record<string, string>
 
 const MAX_WORDS = 300
 
-/** Runs all checks in parallel; never rejects, and takes no longer than the time-out. */
-export async function runChecks(checks: Checks, timeoutMs: number): Promise<CheckResults> {
-  const entries = Object.entries(checks).map(async ([name, check]) => [name, await runCheck(check, timeoutMs)] as const)
+/**
+ * Runs all checks in parallel; never rejects, and takes no longer than the time-out.
+ *
+ * @param stop ends them early: nobody wants to know any more
+ */
+export async function runChecks(checks: Checks, timeoutMs: number, stop?: AbortSignal): Promise<CheckResults> {
+  const entries = Object.entries(checks).map(
+    async ([name, check]) => [name, await runCheck(check, timeoutMs, stop)] as const,
+  )
   return Object.fromEntries(await Promise.all(entries))
 }
 
-async function runCheck(check: Check, timeoutMs: number): Promise<string> {
+async function runCheck(check: Check, timeoutMs: number, stop: AbortSignal | undefined): Promise<string> {
   const controller = new AbortController()
   let timer: NodeJS.Timeout | undefined
+  let stopped = (): void => {}
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => {
-      resolve(`error: no answer within ${timeoutMs} ms`)
-      controller.abort(new Error(`no answer within ${timeoutMs} ms`))
-    }, timeoutMs)
+    const end = (why: string): void => {
+      resolve(`error: ${why}`)
+      controller.abort(new Error(why))
+    }
+    timer = setTimeout(end, timeoutMs, `no answer within ${timeoutMs} ms`)
+    stopped = () => end('no longer waited for')
+    stop?.addEventListener('abort', stopped, { once: true })
   })
   const answer = (async () => {
     try {
@@ -39,6 +49,7 @@ async function runCheck(check: Check, timeoutMs: number): Promise<string> {
     return await Promise.race([answer, late])
   } finally {
     clearTimeout(timer)
+    stop?.removeEventListener('abort', stopped)
   }
 }
 

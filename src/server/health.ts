@@ -13,16 +13,17 @@ export function health({ writer }: Desk): Route {
   }
 }
 
-export function ready(desk: Desk): Route {
+export function ready(desk: Desk): Route & { close(): void } {
   const { sources, settings, writer } = desk
   let last: Promise<CheckResults> | undefined
   let until = 0
+  const closing = new AbortController()
 
   // Those who ask at once share one run, and so do those who ask again soon: a check costs its broker something.
   function results(): Promise<CheckResults> {
     if (last === undefined || performance.now() > until) {
       until = Number.POSITIVE_INFINITY
-      last = runChecks(settings.checks, settings.checkTimeoutMs).finally(() => {
+      last = runChecks(settings.checks, settings.checkTimeoutMs, closing.signal).finally(() => {
         until = performance.now() + CACHE_MS
       })
     }
@@ -40,5 +41,5 @@ export function ready(desk: Desk): Route {
     const isOk = Object.values(checks).every((result) => result === 'ok')
     return writer.json({ status: isOk ? 'ok' : 'degraded', checks, version }, isOk ? 200 : 503)
   }
-  return { answer }
+  return { answer, close: () => closing.abort() }
 }

@@ -62,7 +62,8 @@ export function invalid(message: string, details: Readonly<Record<string, unknow
 export async function inTime<T>(ms: number, promise: Promise<T>, late: () => Refusal): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), ms)
+    // Who waits is held by the server; a closed one must not keep the process for it.
+    timer = setTimeout(() => reject(late()), ms).unref()
   })
   try {
     return await Promise.race([promise, timeout])

@@ -34,7 +34,7 @@ export function routes(desk: Desk): Routes {
     ['/ready', readiness],
     ['/health/ready', readiness],
   ])
-  const toClose: { close(): void }[] = []
+  const toClose: { close(): void }[] = [readiness]
   if (desk.settings.debug !== undefined) {
     const lag = memory(desk)
     const level = logLevel(desk)

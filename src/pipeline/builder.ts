@@ -184,7 +184,7 @@ type Returned<Outputs, Ids extends string, Maybe extends string> = {
 /** An id, or what is wrong with it: the compiler shows the sentence. */
 export type NewId<Id extends string, Taken extends string> = string extends Id
   ? 'an id that is known only at run time goes through steps([…])'
-  : Id extends Taken
+  : Id extends (string extends Taken ? never : Taken)
     ? `'${Id}' is taken by an earlier step`
     : Id extends ReservedId
       ? `'${Id}' is a reserved id`

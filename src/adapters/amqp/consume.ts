@@ -95,6 +95,7 @@ class Consumer extends Observation implements AmqpConsumer {
   private channel: ConsumingChannel | undefined
   private settler: Settler | undefined
   private readonly run: Consume<ConsumeMessage>
+  private readonly automatic: boolean
   private closing: Promise<void> | undefined
   private whenDrained: (() => void) | undefined
 
@@ -107,12 +108,13 @@ class Consumer extends Observation implements AmqpConsumer {
   ) {
     super(around.ears, around.report, channel, queueLabel(queue))
     this.channel = channel
-    const automatic = settles(options)
-    if (automatic) this.settler = { channel, own: ownSettles(channel) }
-    const settlement = automatic && {
+    this.automatic = settles(options)
+    if (this.automatic) this.settler = { channel, own: ownSettles(channel) }
+    const settlement = this.automatic && {
       settler: () => this.settler,
       settleFailed: (error: unknown) => this.happened('settle_failed', error),
       deadLettered: () => around.deadLettered(this.queue),
+      settled: () => this.release(),
     }
     this.run = consumer(adapter(queue, options, settlement || undefined), around.middleware)
   }
@@ -125,7 +127,8 @@ class Consumer extends Observation implements AmqpConsumer {
     }
     this.running++
     this.settler?.own.delivered(message)
-    return this.run(message, () => this.handler(message)).finally(() => this.release())
+    const running = this.run(message, () => this.handler(message))
+    return this.automatic ? running : running.finally(() => this.release())
   }
 
   private release(): void {

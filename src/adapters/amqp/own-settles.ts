@@ -6,6 +6,8 @@ import { guard } from '../../kernel/faults.ts'
 export interface OwnSettles {
   delivered(message: Message): void
   has(message: Message): boolean
+  /** The message that we are about to settle ourselves, which is not worth a note. */
+  ours: Message | undefined
   release(): void
 }
 
@@ -32,6 +34,7 @@ export function ownSettles(channel: object): OwnSettles {
 
 class Notes implements OwnSettles {
   users = 0
+  ours: Message | undefined
   private readonly messages = new WeakSet<Message>()
   private settledUpTo = 0
   private lastTag = 0
@@ -67,7 +70,7 @@ class Notes implements OwnSettles {
     const notes = this
     function noting(this: unknown, ...args: unknown[]): unknown {
       const result: unknown = Reflect.apply(original as Method, this, args)
-      guard('rabbitmq', 'watch', () => notes.note(name, args))
+      if (args[0] === undefined || args[0] !== notes.ours) guard('rabbitmq', 'watch', () => notes.note(name, args))
       return result
     }
     const wasOwn = Object.hasOwn(channel, name)

@@ -29,6 +29,8 @@ export interface SettleOptions {
   readonly settler: () => Settler | undefined
   readonly settleFailed: (error: unknown) => void
   readonly deadLettered: () => void
+  /** Called after each message, whatever became of it. */
+  readonly settled?: (() => void) | undefined
 }
 
 /** What the log line of a failed message says became of it. */
@@ -39,7 +41,7 @@ export const FATE = {
 } as const
 
 export function settling(options: SettleOptions): Required<Pick<Adapter<ConsumeMessage>, 'judge' | 'settle'>> {
-  const { requeue, settler, settleFailed } = options
+  const { requeue, settler, settleFailed, settled } = options
   return {
     judge(error, message, task) {
       if (settler()?.own.has(message)) {
@@ -55,6 +57,8 @@ export function settling(options: SettleOptions): Required<Pick<Adapter<ConsumeM
         tell(options, message, ending)
       } catch (error) {
         settleFailed(error)
+      } finally {
+        settled?.()
       }
     },
   }
@@ -69,6 +73,7 @@ function tell({ settler, deadLettered }: SettleOptions, message: ConsumeMessage,
     fault('rabbitmq', 'settled_by_handler', new Error("Let only one settle: pass settle: 'manual', or leave it to us."))
     return
   }
+  own.ours = message
   if (!threw) {
     channel.ack(message)
     return

@@ -106,7 +106,9 @@ function checkRabbitMq(options: RabbitMqOptions): void {
 }
 
 function isUrl(value: unknown, protocols: readonly string[]): boolean {
-  return typeof value === 'string' && URL.canParse(value) && protocols.includes(new URL(value).protocol)
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  const { protocol, hostname } = new URL(value)
+  return protocols.includes(protocol) && hostname !== ''
 }
 
 function invalid(where: string, what: string): TaskspanError {

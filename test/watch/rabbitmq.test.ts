@@ -1,6 +1,8 @@
 // What watch() sees of RabbitMQ by passive declare and through the management API, and never by consuming.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { ChannelModel } from 'amqplib'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { makeQueue, openChannel, openConnection, queueName, takeAll } from '../support/amqp.ts'
 import { amqpUrl, rabbitMqManagementUrl } from '../support/rabbitmq.ts'
 import { watched } from './support.ts'
@@ -163,4 +165,23 @@ test('a queue with messages and nobody to consume them is stuck', async () => {
   await channel.consume(queue, (message) => message && channel.ack(message))
   await expect.poll(stuck).toBe(0)
   expect(logs.named('worker.unstuck')).toHaveLength(1)
+})
+
+test('keeps no process alive, nor does the connection of its own', async () => {
+  const script = `
+    import { telemetry } from './src/telemetry.ts'
+    import { watch } from './src/watch/index.ts'
+    const rabbitmq = { connection: ${JSON.stringify(url)}, queues: ['missing'] }
+    await watch({ telemetry: telemetry(), rabbitmq, intervalMs: 100 }).sample()
+    console.log('looked')
+  `
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const output: string[] = []
+  child.stdout.on('data', (chunk) => output.push(String(chunk)))
+  const [code] = await once(child, 'exit')
+
+  expect(output.join('')).toContain('NOT_FOUND')
+  expect(output.join('')).toContain('looked')
+  expect(code).toBe(0)
 })

@@ -1,7 +1,9 @@
 // RabbitMQ through amqplib: deliveries as tasks, settled by how they end, and sends that carry the trace.
 import type { ConsumeMessage } from 'amqplib'
 import { compose, notify } from '../kernel/compose.ts'
+import { checkOptions } from '../kernel/errors.ts'
 import type { Middleware } from '../kernel/task.ts'
+import { text } from './amqp/adapter.ts'
 import { type AmqpConsumer, type ConsumeOptions, type ConsumingChannel, startConsumer } from './amqp/consume.ts'
 import { ears, type Report } from './amqp/events.ts'
 import { type AmqpObservation, Observation } from './amqp/observe.ts'
@@ -74,8 +76,11 @@ export function amqp(...middleware: Middleware[]): Amqp {
     ...sender(onion, heard.hearReturns),
     consume: (channel, queue, handler, options = {}) => startConsumer(around, channel, queue, handler, options),
     wrap: (handler, options) => wrapHandler(around, handler, options),
-    observe: (channel, { queue } = {}) =>
-      new Observation(heard, report, channel, queue === undefined ? PUBLISHER : queueLabel(queue)),
+    observe(channel, options = {}) {
+      checkOptions('observe', options, { queue: text })
+      const { queue } = options
+      return new Observation(heard, report, channel, queue === undefined ? PUBLISHER : queueLabel(queue))
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 // A consumer of ours on a channel of the user's: each delivery through the flow, and a handle that drains it.
 import type { ConsumeMessage, Options, Replies } from 'amqplib'
 import { type Consume, consumer } from '../../kernel/consumer.ts'
+import { atLeast, checkOptions } from '../../kernel/errors.ts'
 import { fault } from '../../kernel/faults.ts'
 import type { Middleware } from '../../kernel/task.ts'
 import { adapter, checkTaskOptions, settles, TASK_OPTIONS, type TaskOptions, text } from './adapter.ts'
@@ -136,7 +137,9 @@ class Consumer extends Observation implements AmqpConsumer {
     if (this.running === 0) this.whenDrained?.()
   }
 
-  override close({ graceMs }: CloseOptions = {}): Promise<void> {
+  override async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions('close', options, { graceMs: atLeast(0) })
+    const { graceMs } = options
     this.closing ??= this.cancelAndDrain()
     return graceMs === undefined ? this.closing : within(graceMs, this.closing)
   }

@@ -70,7 +70,8 @@ class Shape implements TaskiqMessage {
     }
     Object.assign(this.labels, scheduled(options))
     this.id = options.id ?? randomHex()
-    this.priority = Number(this.labels.priority ?? 0)
+    const priority = Number(this.labels.priority ?? 0)
+    this.priority = Number.isInteger(priority) && priority >= 0 && priority <= 255 ? priority : 0 // AMQP's octet
     this.call = `"args": ${JSON.stringify(options.args ?? [])}, "kwargs": ${JSON.stringify(options.kwargs ?? {})}`
   }
 

@@ -1,7 +1,7 @@
 // Consuming: each delivery is a task with a span, attributes, metrics and a line, and the handle drains.
 import { context, propagation, trace } from '@opentelemetry/api'
-import type { ConsumeMessage } from 'amqplib'
-import { currentTask } from 'taskspan'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { currentTask, type Task } from 'taskspan'
 import { amqp } from 'taskspan/amqp'
 import { log } from 'taskspan/logging'
 import { describe, expect, it } from 'vitest'
@@ -170,6 +170,82 @@ describe('a delivery', () => {
   })
 })
 
+describe('the parent of a task', () => {
+  const send = (channel: Channel, queue: string, age = 0): void => {
+    const headers = { traceparent: TRACEPARENT }
+    channel.sendToQueue(queue, Buffer.from('1'), { type: 'save', headers, timestamp: secondsAgo(age) })
+  }
+  const [, traceId, spanId] = TRACEPARENT.split('-')
+
+  it.each([
+    ['child', { parent: 'child' }, 0, true, 0],
+    ['link', { parent: 'link' }, 0, false, 1],
+    ['root', { parent: 'root' }, 0, false, 0],
+    ['the choice of a function', { parent: (task: Task) => (task.name === 'save' ? 'link' : 'child') }, 0, false, 1],
+    ['a sender who is not too old', { maxTraceAgeMs: 60_000 }, 30, true, 0],
+    ['a sender who is too old', { maxTraceAgeMs: 60_000 }, 90, false, 1],
+  ] as const)('is %s', async (_, options, age, isChild, links) => {
+    const { spans, t } = await record(options)
+    const channel = await openChannel()
+    const queue = await makeQueue(channel)
+    await amqp(t).consume(channel, queue, () => {})
+    send(channel, queue, age)
+    const span = await spans.waitFor('taskiq.save')
+    expect(span.parentSpanId).toBe(isChild ? spanId : undefined)
+    expect(span.traceId === traceId).toBe(isChild)
+    expect(span.links).toMatchObject(links === 0 ? [] : [{ traceId, spanId }])
+  })
+})
+
+describe('while it runs', () => {
+  it('is counted as in progress, with the age of the oldest, and slow ones get a line', async () => {
+    const { metrics, logs, t } = await record({ slowAfterMs: 5 })
+    const channel = await openChannel()
+    const queue = await makeQueue(channel)
+    const started = latch()
+    const finish = latch()
+    await amqp(t).consume(channel, queue, async () => {
+      started.open()
+      await finish.promise
+    })
+    channel.sendToQueue(queue, Buffer.from('1'), { type: 'save' })
+    await started.promise
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(await metrics.value('taskiq_tasks_in_progress', { queue, task_name: 'save' })).toBe(1)
+    expect(await metrics.value('taskiq_task_oldest_running_seconds', { queue })).toBeGreaterThan(0.005)
+    finish.open()
+    expect(await logs.waitFor('task.slow')).toMatchObject({ level: 'warning', task_name: 'save', queue })
+    expect(await metrics.value('taskiq_tasks_in_progress', { queue, task_name: 'save' })).toBe(0)
+  })
+})
+
+describe('onFailure and correlate', () => {
+  it('are told of the final failure only, with the error, and add keys of the payload', async () => {
+    const told: unknown[] = []
+    const boom = new Error('boom')
+    const { spans, logs, t } = await record({
+      onFailure: (error, task) => told.push([error, task.attempt]),
+      correlate: ({ message }) => ({ order: JSON.parse(String((message as ConsumeMessage).content)).order }),
+    })
+    const channel = await openChannel()
+    const queue = await makeQueue(channel)
+    await amqp(t).consume(
+      channel,
+      queue,
+      () => {
+        throw boom
+      },
+      { requeue: 'once' },
+    )
+    channel.sendToQueue(queue, Buffer.from('{"order":7}'), { type: 'save' })
+    const [, last] = await spans.waitFor('taskiq.save', 2)
+    await logs.waitFor('task.failed')
+    expect(told).toEqual([[boom, 2]])
+    expect(last?.attributes.order).toBe('7')
+    expect(logs.named('task.failed')).toMatchObject([{ order: '7' }])
+  })
+})
+
 describe('the handle', () => {
   it('drains on close: no new delivery, the running handler ends, its ack arrives', async () => {
     const channel = await openChannel()
@@ -305,6 +381,37 @@ describe('options', () => {
     const queue = await makeQueue(channel)
     await expect(amqp().consume(channel, queue, () => {}, options as never)).rejects.toMatchObject({ code })
     expect((await channel.checkQueue(queue)).consumerCount).toBe(0)
+  })
+
+  it('are checked by the compiler, too', () => {
+    const wrong = async (channel: Channel): Promise<void> => {
+      const { consume, wrap } = amqp()
+      // @ts-expect-error: no such option
+      await consume(channel, 'q', () => {}, { prefetsh: 1 })
+      // @ts-expect-error: a policy answers with a boolean
+      await consume(channel, 'q', () => {}, { requeue: async () => true })
+      // @ts-expect-error: a handler gets a message
+      await consume(channel, 'q', (message: string) => message)
+      // @ts-expect-error: a delivery does not say its queue
+      wrap(() => {}, {})
+      const cut = wrap((message: ConsumeMessage) => message.content, { queue: 'q' })
+      // @ts-expect-error: null is passed on, as amqplib does it
+      await channel.consume('q', cut)
+      const length: Promise<number | undefined> = wrap((message: ConsumeMessage) => message.content.length, {
+        queue: 'q',
+      })({} as ConsumeMessage)
+      await length
+    }
+    expect(wrong).toBeTypeOf('function')
+  })
+
+  it.each([
+    [{}, 'queue'],
+    [{ queue: 'q', settle: 'auto' }, 'needs the channel'],
+    [{ queue: 'q', requeue: 'once' }, 'no say'],
+    [{ queue: 'q', chanel: {} }, 'chanel'],
+  ])('of wrap, %j is refused', (options, message) => {
+    expect(() => amqp().wrap(() => {}, options as never)).toThrow(message)
   })
 
   it('fails with the error of the channel, and leaves nothing behind, when the queue does not exist', async () => {

@@ -1,17 +1,14 @@
-// One attempt at one step: its task and links, what its function gets, its skip, its time-out.
-import type { Attributes, Link } from '@opentelemetry/api'
+// One attempt at one step: what its function gets, its skip, its time-out, and what its end is called.
 import { inside } from '../kernel/consumer.ts'
 import type { Outcome } from '../kernel/outcome.ts'
-import { createTask, type Task } from '../kernel/task.ts'
+import type { Task } from '../kernel/task.ts'
 import { isFinal, StepTimeoutError } from './errors.ts'
 import type { Step } from './graph.ts'
-import { plainLog } from './log.ts'
 import type { SkipFunction } from './options.ts'
 import { encodeOutput } from './record.ts'
-import { round, type StepState } from './report.ts'
+import type { StepState } from './report.ts'
 import type { Run } from './run.ts'
-
-const MAX_LINKS = 32
+import { logOf, openStep, progressOf, settled, skipped } from './step-task.ts'
 
 /** One attempt, before it starts. */
 export interface Attempt {
@@ -24,22 +21,15 @@ export interface Attempt {
 
 /** Opens attempt `n`: the step is running from here on. */
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal): Attempt {
-  const { id, options } = run.graph.steps[at] as Step
-  const state = run.states[at] as StepState
-  const waitMs = n === 1 ? round(performance.now() - state.readyAt) : undefined
-  const fields = {
-    name: id,
-    queue: run.pipeline,
+  const task: Task = openStep(run, run.states[at] as StepState, {
     attempt: n,
-    maxAttempts: options.retries ? options.retries + 1 : undefined,
-    waitMs,
-    links: links(run, at),
-    details: details(run, at, n, waitMs),
-  }
-  const task: Task = createTask('step', fields, { message: state, signal, judge: (error) => judge(run, task, error) })
-  if (n === 1) state.startedAt = task.clock
-  state.status = 'running'
-  state.attempt = n
+    attempts: ((run.graph.steps[at] as Step).options.retries ?? 0) + 1,
+    needs: run.graph.needs[at] as readonly number[],
+    needIds: run.graph.needIds[at] as readonly string[],
+    signal,
+    judge: (error) => judge(run, task, error),
+    earlier: run.resume?.kept.get(at)?.span,
+  })
   return { run, at, task, json: undefined }
 }
 
@@ -47,31 +37,6 @@ export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal
 export function perform({ run, task }: Attempt, core: () => Promise<unknown>): Promise<unknown> {
   // A middleware of the user's may throw before its first await, or return no promise.
   return settled(() => inside(task, () => run.onion(task, core)))
-}
-
-function details(run: Run, at: number, n: number, waitMs: number | undefined): Attributes {
-  const found: Attributes = {
-    'pipeline.name': run.pipeline,
-    'pipeline.run_id': run.id,
-    'step.id': (run.graph.steps[at] as Step).id,
-    'step.attempt': n,
-    'step.needs': run.graph.needIds[at] as string[],
-  }
-  if (waitMs !== undefined) found['step.wait_ms'] = waitMs
-  return found
-}
-
-/** Links to the spans of the steps that it needed, and to the span that a restored step's work was done in. */
-function links(run: Run, at: number): Link[] | undefined {
-  const found: Link[] = []
-  const earlier = run.resume?.kept.get(at)?.span
-  if (earlier !== undefined) found.push({ context: earlier })
-  const needs = run.graph.needs[at] as readonly number[]
-  for (let n = 0; n < needs.length && found.length < MAX_LINKS; n++) {
-    const { span } = run.states[needs[n] as number] as StepState
-    if (span !== undefined) found.push({ context: span })
-  }
-  return found.length === 0 ? undefined : found
 }
 
 // The contract's words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
@@ -108,24 +73,6 @@ export function body(attempt: Attempt, more?: object): Promise<unknown> {
   return timeoutMs === undefined ? whole(signal) : timed(attempt, step, timeoutMs, whole)
 }
 
-/** Ends an attempt as skipped; the reason stands on the span, in the log and in the report. */
-export function skipped(task: Task, reason: string): undefined {
-  const state = task.message as StepState
-  state.reason = reason.slice(0, 256)
-  task.endDetails = { 'step.skip_reason': state.reason }
-  task.ending = { outcome: 'skipped', threw: false, error: undefined, durationMs: performance.now() - task.clock }
-  return undefined
-}
-
-function settled(call: () => unknown): Promise<unknown> {
-  try {
-    const result = call()
-    return result instanceof Promise ? result : Promise.resolve(result)
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
 // The signal comes first, so that a step that listens may stop by itself; but nobody waits for it.
 function timed(
   { run, task }: Attempt,
@@ -159,10 +106,8 @@ function contextOf({ run, at, task }: Attempt, signal: AbortSignal, more: object
   const context: Record<string, unknown> = {
     input: run.input,
     signal,
-    log: task.log ?? plainLog(task),
-    progress: (value: number, total?: number): void => {
-      state.progress = { value, total }
-    },
+    log: logOf(task),
+    progress: progressOf(state),
     attempt: task.attempt,
   }
   const needs = run.graph.needs[at] as readonly number[]

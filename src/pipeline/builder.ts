@@ -1,7 +1,7 @@
 // How a pipeline is written: each step adds its id and its output's type to what later steps may name.
 import { compose } from '../kernel/compose.ts'
 import { show, TaskspanError } from '../kernel/errors.ts'
-import type { Middleware, TaskLog } from '../kernel/task.ts'
+import type { Middleware } from '../kernel/task.ts'
 import { type Graph, type ReservedId, type Step, StepList } from './graph.ts'
 import type { InferInput, InferOutput, StandardSchema } from './input.ts'
 import {
@@ -17,16 +17,13 @@ import {
 import { definitionPicture, runPicture } from './picture.ts'
 import type { PipelineReport } from './report.ts'
 import { type Definition, Run } from './run.ts'
+import type { StepVoice } from './step-task.ts'
 
 /** What every step's function gets, beside the outputs that it named. */
-export interface StepContext<Input> {
+export interface StepContext<Input> extends StepVoice {
   readonly input: Input
   /** Aborts when the run stops, or when this attempt has timed out. */
   readonly signal: AbortSignal
-  /** Lines with the trace ids, the run and the step; to the console where no logging middleware stands around it. */
-  readonly log: TaskLog
-  /** Says how far the step is, for `report()` and the debug pages. */
-  readonly progress: (value: number, total?: number) => void
   /** 1-based. */
   readonly attempt: number
 }

@@ -1,12 +1,13 @@
 // Starts each step the moment its own needs are met and a place is free; ends when nothing runs any more.
 import { guard } from '../kernel/faults.ts'
 import { failed, succeeded } from '../kernel/outcome.ts'
-import { type Attempt, body, isRepeated, openAttempt, perform, skipped } from './attempt.ts'
+import { type Attempt, body, isRepeated, openAttempt, perform } from './attempt.ts'
 import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
 import type { StepState } from './report.ts'
 import { retrying } from './retries.ts'
 import { NONE, type Run } from './run.ts'
+import { skipped } from './step-task.ts'
 
 const MAX_FAILURES = 100
 

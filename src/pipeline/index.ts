@@ -23,3 +23,11 @@ export type {
 } from './options.ts'
 export type { Progress } from './progress.ts'
 export type { PipelineReport, StepReport, StepStatus } from './report.ts'
+export {
+  type TracedPipeline,
+  type TracedStep,
+  type TracePipelineOptions,
+  type TraceStepOptions,
+  tracePipeline,
+  traceStep,
+} from './trace.ts'

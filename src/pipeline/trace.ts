@@ -1,0 +1,246 @@
+// The same spans, metrics and log lines for a graph that another executor runs.
+import { randomUUID } from 'node:crypto'
+import { type Context, context } from '@opentelemetry/api'
+import { compose, notify } from '../kernel/compose.ts'
+import { inside } from '../kernel/consumer.ts'
+import { TaskspanError } from '../kernel/errors.ts'
+import { fault, guard } from '../kernel/faults.ts'
+import { errorType, failed, type Outcome, succeeded } from '../kernel/outcome.ts'
+import { runInContext } from '../kernel/propagation.ts'
+import { createTask, currentTask, MAX_NAME, type Middleware, type Task } from '../kernel/task.ts'
+import { analyse } from './analysis.ts'
+import { runPicture } from './picture.ts'
+import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+import { logOf, openStep, progressOf, type StepVoice, settled, skipped } from './step-task.ts'
+
+const MAX_NEED_IDS = 64
+
+/** A run whose steps another executor starts. */
+export interface TracedPipeline {
+  readonly runId: string
+  /** `traceStep` for this run, where the executor has lost the async context. */
+  readonly step: typeof traceStep
+  report(): PipelineReport
+  toMermaid(): string
+  toDot(): string
+}
+
+/** What a traced step's function gets. */
+export interface TracedStep extends StepVoice {
+  /** 1-based: how often this id has been traced in this run. */
+  readonly attempt: number
+  /** Makes the outcome `skipped`. */
+  readonly skip: (reason: string) => void
+}
+
+export interface TracePipelineOptions {
+  /** Names the run in spans and logs. Default: made. */
+  readonly id?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface TraceStepOptions {
+  /** How often the executor tries this step: a failure before the last attempt is a `retry`. Default 1. */
+  readonly attempts?: number | undefined
+}
+
+/**
+ * Gives the executor that you have (p-graph, a build tool, a loop) the span, metrics and log lines of a pipeline. What
+ * `run` returns or throws passes through unchanged.
+ *
+ * @param name its span is `<name>.pipeline`
+ * @param middleware usually one `telemetry()`; several are composed
+ * @example
+ * const nodes = new Map(steps.map(({ id, needs, work }) => [id, { run: () => traceStep(id, needs, work) }]))
+ * await tracePipeline('build', telemetry(), () => new PGraph(nodes, edges).run())
+ */
+export async function tracePipeline<T>(
+  name: string,
+  middleware: Middleware | readonly Middleware[],
+  run: (pipeline: TracedPipeline) => T | Promise<T>,
+  options: TracePipelineOptions = {},
+): Promise<T> {
+  const onion = compose(...(typeof middleware === 'function' ? [middleware] : middleware))
+  const traced = new TracedRun(name, onion, options.id ?? randomUUID())
+  const task = createTask(
+    'pipeline',
+    {
+      name: traced.pipeline,
+      queue: traced.pipeline,
+      id: traced.id,
+      details: { 'pipeline.name': traced.pipeline, 'pipeline.run_id': traced.id },
+    },
+    { message: traced, signal: options.signal },
+  )
+  return (await settled(() => inside(task, () => onion(task, () => traced.execute(task, run))))) as T
+}
+
+/**
+ * Runs one step of the traced pipeline around it: the same span, metrics and log lines as a step of `pipeline()`. What
+ * `fn` returns or throws passes through unchanged. Outside of any traced pipeline it runs `fn` and counts the fault.
+ *
+ * @param id a fixed word: it is a metric label
+ * @param needs ids of the steps that it waited for; their spans are linked
+ */
+export function traceStep<T>(
+  id: string,
+  fn: (step: TracedStep) => T | Promise<T>,
+  options?: TraceStepOptions,
+): Promise<T>
+export function traceStep<T>(
+  id: string,
+  needs: readonly string[],
+  fn: (step: TracedStep) => T | Promise<T>,
+  options?: TraceStepOptions,
+): Promise<T>
+export function traceStep(id: string, ...rest: unknown[]): Promise<unknown> {
+  return stepIn(surrounding(), id, rest)
+}
+
+const runs = new WeakMap<Task, TracedRun>()
+
+function surrounding(): TracedRun | undefined {
+  let task = currentTask()
+  while (task !== undefined && task.kind !== 'pipeline') task = task.parent
+  return task && runs.get(task)
+}
+
+function stepIn(run: TracedRun | undefined, id: string, rest: unknown[]): Promise<unknown> {
+  const [needs, fn, options = {}] = (Array.isArray(rest[0]) ? rest : [[], ...rest]) as [
+    readonly string[],
+    (step: TracedStep) => unknown,
+    TraceStepOptions?,
+  ]
+  if (typeof fn !== 'function') {
+    const what = `traceStep: the step '${String(id)}' has no function.`
+    return Promise.reject(new TaskspanError('INVALID_OPTION', what))
+  }
+  if (run !== undefined) return run.traceStep(String(id).slice(0, MAX_NAME), needs, fn, options)
+  fault('pipeline', 'step_outside_of_pipeline')
+  return settled(() => fn({ log: console, progress: () => {}, attempt: 1, skip: () => {} }))
+}
+
+class TracedRun implements Reported {
+  readonly states: StepState[] = []
+  readonly startedAt = performance.now()
+  endedAt = 0
+  outcome: PipelineReport['outcome'] = 'running'
+  private readonly needs: (readonly number[])[] = []
+  private readonly index = new Map<string, number>()
+  private task: Task | undefined
+  private context: Context | undefined
+
+  constructor(
+    readonly pipeline: string,
+    private readonly onion: Middleware,
+    readonly id: string,
+  ) {
+    this.pipeline = pipeline.slice(0, MAX_NAME)
+  }
+
+  // A need that started later than its step is none: in the order of starting, each step stands after its needs.
+  get graph(): Reported['graph'] {
+    const order = this.states.map((_, at) => at)
+    return { order, needs: this.needs.map((list, at) => list.filter((need) => need < at)) }
+  }
+
+  report(): PipelineReport {
+    return reportOf(this)
+  }
+
+  async execute<T>(task: Task, run: (pipeline: TracedPipeline) => T | Promise<T>): Promise<T> {
+    this.task = task
+    this.context = guard('pipeline', 'context', () => context.active())
+    runs.set(task, this)
+    const step = ((id: string, ...rest: unknown[]) => stepIn(this, id, rest)) as typeof traceStep
+    try {
+      const result = await run({
+        runId: this.id,
+        step,
+        report: () => this.report(),
+        toMermaid: () => runPicture(this.report()).mermaid(),
+        toDot: () => runPicture(this.report()).dot(),
+      })
+      this.outcome = 'success'
+      return result
+    } catch (error) {
+      this.outcome = task.signal?.aborted ? 'cancelled' : 'failure'
+      throw error
+    } finally {
+      this.endedAt = performance.now()
+      const { endDetails, details } = analyse(this)
+      task.endDetails = { ...endDetails, 'pipeline.steps': this.states.length }
+      notify(this.onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
+    }
+  }
+
+  // An executor starts a step wherever the one before it ended: from here on it is in the pipeline's own context again.
+  traceStep(
+    id: string,
+    needs: readonly string[],
+    fn: (step: TracedStep) => unknown,
+    options: TraceStepOptions,
+  ): Promise<unknown> {
+    const pipeline = this.task as Task
+    const start = (): Promise<unknown> => inside(pipeline, () => this.start(id, needs, fn, options))
+    return this.context === undefined ? start() : runInContext(this.context, start)
+  }
+
+  private async start(
+    id: string,
+    needs: readonly string[],
+    fn: (step: TracedStep) => unknown,
+    { attempts = 1 }: TraceStepOptions,
+  ): Promise<unknown> {
+    const at = this.add(id, needs)
+    const state = this.states[at] as StepState
+    const task: Task = openStep(this, state, {
+      attempt: state.attempt + 1,
+      attempts,
+      needs: this.needs[at] as readonly number[],
+      needIds: needs.slice(0, MAX_NEED_IDS).map((need) => String(need).slice(0, MAX_NAME)),
+      signal: this.task?.signal,
+      judge: (error) => judge(task, error),
+      earlier: undefined,
+    })
+    const step: TracedStep = {
+      get log() {
+        return logOf(task)
+      },
+      progress: progressOf(state),
+      attempt: task.attempt,
+      skip: (reason) => skipped(task, String(reason)),
+    }
+    try {
+      const result = await inside(task, () => this.onion(task, () => settled(() => fn(step))))
+      const { outcome } = succeeded(task)
+      state.status = outcome === 'skipped' ? outcome : 'success'
+      return result
+    } catch (error) {
+      const { outcome } = failed(task, error)
+      state.status = outcome === 'timeout' || outcome === 'cancelled' ? outcome : 'failure'
+      throw error
+    } finally {
+      state.endedAt = performance.now()
+      state.span = guard('pipeline', 'span', () => task.span?.spanContext())
+    }
+  }
+
+  private add(id: string, needs: readonly string[]): number {
+    let at = this.index.get(id)
+    if (at === undefined) {
+      at = this.states.push(new StepState(id)) - 1
+      this.index.set(id, at)
+      const known = needs.flatMap((need) => this.index.get(need) ?? []).filter((need) => need !== at)
+      this.needs.push(known)
+      const ends = known.map((need) => (this.states[need] as StepState).endedAt)
+      ;(this.states[at] as StepState).readyAt = ends.length === 0 ? performance.now() : Math.max(...ends)
+    }
+    return at
+  }
+}
+
+function judge(task: Task, error: unknown): Outcome {
+  if (errorType(error) === 'TimeoutError') return 'timeout'
+  return task.attempt < (task.maxAttempts ?? 1) ? 'retry' : 'failure'
+}

@@ -35,7 +35,8 @@ async function runCheck(check: Check, timeoutMs: number, stop: AbortSignal | und
     }
     timer = setTimeout(end, timeoutMs, `no answer within ${timeoutMs} ms`)
     stopped = () => end('no longer waited for')
-    stop?.addEventListener('abort', stopped, { once: true })
+    if (stop?.aborted) stopped()
+    else stop?.addEventListener('abort', stopped, { once: true })
   })
   const answer = (async () => {
     try {

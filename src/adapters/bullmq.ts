@@ -11,6 +11,7 @@ import { type Observation, observe, type Ran } from './bullmq/observe.ts'
 import { bullmqTelemetry } from './bullmq/propagation.ts'
 import { bullmqAdapter, judge } from './bullmq/read.ts'
 
+export { type BullmqCheckpoint, type CheckpointOptions, checkpoint } from './bullmq/checkpoint.ts'
 export { type InjectBulkOptions, type InjectOptions, inject } from './bullmq/inject.ts'
 export type { Observation } from './bullmq/observe.ts'
 

@@ -1,0 +1,93 @@
+// Resuming on real Redis: a worker dies in mid-pipeline, and another runs only what it had not finished.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Job } from 'bullmq'
+import { Redis } from 'ioredis'
+import { bullmq, checkpoint } from 'taskspan/bullmq'
+import { expect, it, onTestFinished } from 'vitest'
+import { ended, openQueue, openWorker, own, queueName } from '../support/bullmq.ts'
+import { clip } from '../support/pipeline-clip.ts'
+import { record } from '../support/record.ts'
+import { redisUrl } from '../support/redis.ts'
+
+const doomed = fileURLToPath(new URL('../support/pipeline-worker.ts', import.meta.url))
+
+/** Waits until the worker has begun its last step, which never ends. */
+async function reached(child: ChildProcess, step: string): Promise<string[]> {
+  const steps: string[] = []
+  while (!steps.includes(step)) steps.push(String((await once(child, 'message'))[0]))
+  return steps
+}
+
+/** Waits until Redis holds the records of that many steps. */
+async function kept(key: string, count: number): Promise<void> {
+  const redis = new Redis(redisUrl())
+  onTestFinished(() => redis.disconnect())
+  await expect.poll(() => redis.hlen(key), { timeout: 5_000 }).toBe(count)
+}
+
+it('a worker killed in mid-pipeline is followed by one that runs only the unfinished steps', async () => {
+  const { t, spans } = await record()
+  const queue = openQueue(queueName('clips'))
+  const lockDuration = 400
+  const child = fork(doomed, [JSON.stringify({ queue: queue.name, lockDuration, ...own() })], {
+    execArgv: ['--import', 'tsx'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const job = await queue.add('analyse', { clip: 7 })
+  expect(await reached(child, 'upload')).toEqual(['download', 'transcribe', 'detect_cuts', 'upload'])
+  const key = `${queue.qualifiedName}:${job.id}:steps`
+  await kept(key, 3)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+
+  const ran: string[] = []
+  const analysis = clip(
+    (step) => ran.push(step),
+    async () => 'uploaded',
+    t,
+  )
+  const worker = openWorker(
+    queue.name,
+    bullmq(t)(async (again: Job) => analysis.run(again.data, { checkpoint: checkpoint(again) })),
+    { stalledInterval: 100 },
+  )
+  const [end] = await ended(worker, 1)
+
+  expect(end).toMatchObject({ event: 'completed' })
+  expect(ran).toEqual(['upload'])
+  const again = await queue.getJob(String(job.id))
+  expect(again?.returnvalue).toEqual({ upload: 'words of 7.mp4, 1 cut, uploaded' })
+  expect(again?.data).toEqual({ clip: 7 })
+  expect(again?.progress).toBe(0)
+  const outcomes = spans.named('step.download').map(({ attributes }) => attributes['taskiq.outcome'])
+  expect(outcomes).toEqual(['restored'])
+  expect(spans.named('step.upload').map(({ attributes }) => attributes['taskiq.outcome'])).toEqual(['success'])
+})
+
+it('goes with its age, and is not kept for a job that is gone', async () => {
+  const queue = openQueue(queueName('clips'))
+  const redis = new Redis(redisUrl())
+  onTestFinished(() => redis.disconnect())
+  const seen: { ttl: number; after: number }[] = []
+  const worker = openWorker(queue.name, async (job: Job) => {
+    const key = `${queue.qualifiedName}:${job.id}:steps`
+    const store = checkpoint(job, { ttlMs: 60_000 })
+    await store.save('clip', 'download', 'a record')
+    expect(await store.load('clip')).toEqual({ download: 'a record' })
+    expect(await store.load('other')).toBeUndefined()
+    const ttl = await redis.pttl(key)
+    await redis.del(key, `${queue.qualifiedName}:${job.id}`)
+    await store.save('clip', 'download', 'a record')
+    seen.push({ ttl, after: await redis.exists(key) })
+  })
+  worker.on('error', () => {}) // BullMQ misses the job that this test has taken away
+  const done = once(worker, 'error')
+  await queue.add('analyse', {})
+  await done
+
+  expect(seen).toEqual([{ ttl: expect.any(Number), after: 0 }])
+  expect(seen[0]?.ttl).toBeGreaterThan(55_000)
+  expect(seen[0]?.ttl).toBeLessThanOrEqual(60_000)
+})

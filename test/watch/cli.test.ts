@@ -116,7 +116,10 @@ test('takes everything from the environment, where flags say nothing else', () =
 
 test('a wrong command line ends with 2 and says how it is meant; a wrong URL of RabbitMQ with 1; neither shows a stack', async () => {
   const wrong = await run('wach')
-  expect(wrong).toMatchObject({ code: 2, error: expect.stringMatching(/There is no command 'wach'[\s\S]*--amqp-queue/) })
+  expect(wrong).toMatchObject({
+    code: 2,
+    error: expect.stringMatching(/There is no command 'wach'[\s\S]*--amqp-queue/),
+  })
 
   const url = await run('watch', '--amqp-queue', 'orders', '--amqp', 'user:hunter2@host')
   expect(url).toMatchObject({ code: 1, error: expect.stringContaining("'connection' must be an amqp URL") })

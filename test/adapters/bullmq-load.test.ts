@@ -8,7 +8,9 @@ import { expect, it } from 'vitest'
 import { ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { record } from '../support/record.ts'
 
-it('1,000 interleaved tasks with 4 child spans each: no wrong parent, no foreign task', async () => {
+it('1,000 interleaved tasks with 4 child spans each: no wrong parent, no foreign task', {
+  timeout: 120_000,
+}, async () => {
   const { t, spans } = await record()
   const queue = openQueue(queueName('clips'), { telemetry: propagation() })
   const tracer = trace.getTracer('test')
@@ -63,7 +65,9 @@ it('1,000 interleaved tasks with 4 child spans each: no wrong parent, no foreign
   expect(spans.open).toEqual([])
 })
 
-it('20,000 task names: 500 series and one for the rest, counted; every task is as before', async () => {
+it('20,000 task names: 500 series and one for the rest, counted; every task is as before', {
+  timeout: 120_000,
+}, async () => {
   const { t, metrics } = await record({ logging: false })
   const queue = openQueue(queueName('names'))
   const names = Array.from({ length: 20_000 }, (_, n) => `task_${n}`)

@@ -167,7 +167,7 @@ it('both losses are told where one process saw the job twice', async () => {
   const last = openWorker(
     queue.name,
     instrument(async () => {}),
-    options,
+    { stalledInterval: 60 },
   )
   instrument.observe(last)
   const [end] = await ended(last)
@@ -194,7 +194,7 @@ it('a run tells of the attempt before it, and leaves those before to the runs th
   const last = openWorker(
     queue.name,
     bullmq(t)(async () => {}),
-    options,
+    { stalledInterval: 60, maxStalledCount: 5 },
   )
   const [end] = await ended(last)
   expect(end).toMatchObject({ event: 'completed', job: { stalledCounter: 2 } })

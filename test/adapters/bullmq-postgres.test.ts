@@ -114,7 +114,7 @@ it('a job that stalls is one lost attempt, told by the run that follows', async 
   const worker = broker.worker(
     queue.name,
     instrument(async () => {}),
-    options,
+    { stalledInterval: 60 },
   ) as Worker
   instrument.observe(worker)
   await ended(worker)

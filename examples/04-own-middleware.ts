@@ -2,7 +2,7 @@
 // prints: "reason":"other".*"message":"message\.rejected"
 // prints: taskiq_messages_rejected_total\{queue="exports",reason="other"\} 2
 // prints: taskiq_tasks_total\{.*outcome="success"\} 3
-import { type Job, Queue, QueueEvents, Worker } from 'bullmq'
+import { type Job, Queue, Worker } from 'bullmq'
 import { register } from 'prom-client'
 import { type Middleware, reject } from 'taskspan'
 import { bullmq } from 'taskspan/bullmq'
@@ -33,13 +33,13 @@ const worker = new Worker(
 )
 
 const queue = new Queue('exports', { connection, prefix })
-const events = new QueueEvents('exports', { connection, prefix })
+const done = new Promise<void>((resolve) => worker.on('completed', (job) => job.data.tenant === 'zen' && resolve()))
 for (const tenant of ['acme', 'acme', 'acme', 'acme', 'zen']) {
-  const job = await queue.add('export', { tenant }, { attempts: 3 }) // refused is not failed: it is not run again
-  await job.waitUntilFinished(events).catch(() => {})
+  await queue.add('export', { tenant }, { attempts: 3 }) // a refused task is not run again
 }
+await done
 
-await Promise.all([worker.close(), queue.close(), events.close()])
+await Promise.all([worker.close(), queue.close()])
 await release()
 
 const { body } = await render(register)

@@ -1,7 +1,7 @@
 // An error tracker: told once per task that failed for good, with its trace, not once per attempt. Run: npx tsx examples/05-error-tracker.ts
 // prints: ^1 report for 3 attempts
 // prints: CodecError: cannot decode clip 43 in render_clip, attempt 2 of 2, trace [0-9a-f]{32}
-import { Queue, QueueEvents, Worker } from 'bullmq'
+import { Queue, Worker } from 'bullmq'
 import type { Task } from 'taskspan'
 import { bullmq, propagation } from 'taskspan/bullmq'
 import { start } from 'taskspan/sdk'
@@ -36,13 +36,11 @@ const worker = new Worker(
 instrument.observe(worker) // jobs that fail without a run are reported as well
 
 const queue = new Queue('render', { connection, prefix, telemetry: propagation(t) })
-const events = new QueueEvents('render', { connection, prefix })
-for (const clip of [42, 43]) {
-  const job = await queue.add('render_clip', { clip }, { attempts: 2 })
-  await job.waitUntilFinished(events).catch(() => {})
-}
+const failed = new Promise<void>((resolve) => worker.on('failed', (job) => job?.attemptsMade === 2 && resolve()))
+for (const clip of [42, 43]) await queue.add('render_clip', { clip }, { attempts: 2 })
+await failed
 
-await Promise.all([worker.close(), queue.close(), events.close()])
+await Promise.all([worker.close(), queue.close()])
 await release()
 await sdk.close()
 console.log(`${reports.length} report for ${attempts} attempts:\n${reports.join('\n')}`)

@@ -1,4 +1,5 @@
 // Credentials stay out of log lines: by key, by URL, to depth 6, without touching what was logged.
+import { pino } from 'pino'
 import { log, logging } from 'taskspan/logging'
 import { type LogLine, recordLogs } from 'taskspan/testing'
 import { describe, expect, it } from 'vitest'
@@ -107,6 +108,16 @@ describe('errors', () => {
     }
     expect(JSON.stringify(lineOf({ cause: error }))).not.toContain('hunter2')
     expect(error.config.headers.Authorization).toBe('Bearer hunter2')
+  })
+
+  it('stay errors to a pino that has a key of its own for them', () => {
+    const logs = recordLogs()
+    logging({ logger: pino({ errorKey: 'failure' }, logs.destination) })
+    log().error(Object.assign(new RangeError('no'), { config: { token: 'hunter2' } }))
+    expect(logs.lines[0]?.failure).toMatchObject({
+      ...{ type: 'RangeError', message: 'no', stack: expect.stringContaining('redact.test.ts') },
+      config: { token: '[REDACTED]' },
+    })
   })
 
   it('speak for themselves where no text is given, masked', () => {

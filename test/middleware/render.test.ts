@@ -88,6 +88,8 @@ it('leaves the registry as it was', async () => {
   await openMetrics(registry)
   expect(registry.contentType).toBe(CLASSIC)
   expect(registry.getMetricsAsArray().map(({ name }) => name)).toEqual(names)
+  await theirs(registry, OPEN_METRICS)
+  expect(registry.getSingleMetric('taskiq_tasks_total')).toHaveProperty('name', 'taskiq_tasks_total')
 })
 
 const kinds = Object.keys(SCRAPES) as (keyof typeof SCRAPES)[]

@@ -190,6 +190,12 @@ describe('how a task ended', () => {
     expect(span.status).toBe('error')
   })
 
+  it('says so where the message or the stack was too long to be kept', async () => {
+    const span = await spanOf({}, { handler: fail(new Error('x'.repeat(5_000))) })
+    expect(span.attributes['taskiq.truncated']).toBe(true)
+    expect(span.statusMessage).toHaveLength(4_096)
+  })
+
   it('ends the span with what the handler threw though a middleware inside changed it', async () => {
     const outer = new Error('outer')
     const changing: Middleware = (_, next) => next().catch(fail(outer))

@@ -13,11 +13,16 @@ import { redisUrl } from '../support/redis.ts'
 
 const doomed = fileURLToPath(new URL('../support/pipeline-worker.ts', import.meta.url))
 
-/** Waits until the worker has begun its last step, which never ends. */
-async function reached(child: ChildProcess, step: string): Promise<string[]> {
+/** The steps that the worker has begun, up to its last, which never ends. */
+function reached(child: ChildProcess, last: string): Promise<string[]> {
   const steps: string[] = []
-  while (!steps.includes(step)) steps.push(String((await once(child, 'message'))[0]))
-  return steps
+  // Not `once()` in a loop: several messages may arrive at once.
+  return new Promise((resolve) => {
+    child.on('message', (step: string) => {
+      steps.push(step)
+      if (step === last) resolve(steps)
+    })
+  })
 }
 
 /** Waits until Redis holds the records of that many steps. */

@@ -1,0 +1,486 @@
+// How a pipeline fails: clearly, once, with nothing left running, open or unheard.
+import { once } from 'node:events'
+import { RejectedError, reject } from 'taskspan'
+import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { gate, runner, turns } from '../support/run.ts'
+
+const unheard: unknown[] = []
+const hear = (reason: unknown) => void unheard.push(reason)
+beforeAll(() => void process.on('unhandledRejection', hear))
+afterAll(async () => {
+  await turns()
+  process.off('unhandledRejection', hear)
+  expect(unheard).toEqual([])
+})
+
+const boom = new Error('boom')
+const fail = () => {
+  throw boom
+}
+
+async function errorOf(run: Promise<unknown>): Promise<PipelineError> {
+  const error: unknown = await run.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toBeInstanceOf(PipelineError)
+  return error as PipelineError
+}
+
+describe('the first failure', () => {
+  it('rejects with the step, its attempt, its own error and the outputs so far', async () => {
+    const error = await errorOf(
+      pipeline<number>('p')
+        .step('first', ({ input }) => input)
+        .step('second', ['first'], async () => fail())
+        .step('third', ['second'], () => {})
+        .run(5, { id: 'r-1' }),
+    )
+    expect(error).toMatchObject({ code: 'PIPELINE_FAILED', pipeline: 'p', runId: 'r-1', step: 'second', attempt: 1 })
+    expect(error.cause).toBe(boom)
+    expect(error.message).toContain("pipeline 'p': step 'second' failed on attempt 1: boom.")
+    expect(error.outputs).toEqual({ first: 5 })
+    expect(JSON.stringify(error)).not.toContain('outputs') // printed and logged, and outputs are the user's data
+  })
+
+  const odd: Record<string, () => unknown> = {
+    undefined: () => undefined,
+    null: () => null,
+    'a string': () => 'no',
+    'a frozen error': () => Object.freeze(new Error('cold')),
+    'an error whose getters throw': () =>
+      Object.create(Error.prototype, { message: { get: fail }, name: { get: fail }, stack: { get: fail } }),
+  }
+  it.each(Object.keys(odd))('may be %s', async (kind) => {
+    const thrown = odd[kind]?.()
+    const run = pipeline('odd')
+      .step('throws', () => {
+        throw thrown
+      })
+      .run()
+    expect((await errorOf(run)).cause === thrown).toBe(true)
+  })
+
+  it('aborts the others, which are awaited', async () => {
+    const ended: string[] = []
+    const sibling = gate()
+    const run = pipeline('abort')
+      .step('fails', async () => {
+        await sibling.opened
+        fail()
+      })
+      .step('listens', async ({ signal }) => {
+        sibling.open()
+        await once(signal, 'abort')
+        expect(signal.reason).toBe(boom)
+        await turns()
+        ended.push('listens')
+      })
+      .step('next', ['listens'], () => void ended.push('next'))
+      .run()
+    const { failures, cause } = await errorOf(run)
+    expect(cause).toBe(boom)
+    expect(failures).toEqual([{ step: 'fails', attempt: 1, error: boom }])
+    expect(ended).toEqual(['listens'])
+    expect(run.report().steps.map(({ status }) => status)).toEqual(['failure', 'success', 'not_run'])
+  })
+
+  it('is told before what the others throw because of the abort; those that echo its reason are left out', async () => {
+    const own = new Error('own trouble')
+    const run = pipeline('echo')
+      .step('fails', async () => fail())
+      .step('echoes', async ({ signal }) => {
+        await once(signal, 'abort')
+        throw signal.reason
+      })
+      .step('own', async ({ signal }) => {
+        await once(signal, 'abort')
+        throw own
+      })
+      .run()
+    const { failures, cause } = await errorOf(run)
+    expect(cause).toBe(boom)
+    expect(failures.map(({ step, error }) => [step, error])).toEqual([
+      ['fails', boom],
+      ['own', own],
+    ])
+    expect(run.report().steps.map(({ status }) => status)).toEqual(['failure', 'cancelled', 'cancelled'])
+  })
+
+  it('does not reject before a sibling that started in the same moment has ended', async () => {
+    let ended = false
+    const run = pipeline('same')
+      .step('slow', async () => {
+        await turns()
+        ended = true
+      })
+      .step('fails', fail)
+      .run()
+    await errorOf(run)
+    expect(ended).toBe(true)
+  })
+
+  it('with continue lets everything run that does not need it, and rejects at the end', async () => {
+    const run = pipeline('on')
+      .options({ onFailure: 'continue' })
+      .step('fails', fail)
+      .step('needs_it', ['fails'], () => 'no')
+      .step('needs_that', ['needs_it'], () => 'no')
+      .step('other', async () => turns())
+      .step('after_other', ['other'], async () => 'yes')
+      .step('lenient', ['fails'], () => 'no', { optional: true })
+      .step('after_lenient', ['lenient'], ({ lenient }) => [lenient])
+      .step('fails_too', ['after_other'], () => Promise.reject(new Error('later')))
+      .run(undefined, { keep: true })
+    const { cause, failures, outputs } = await errorOf(run)
+    expect(cause).toBe(boom)
+    expect(failures.map(({ step }) => step)).toEqual(['fails', 'fails_too'])
+    expect(outputs).toEqual({ other: undefined, after_other: 'yes', after_lenient: [undefined] })
+    expect(run.report().steps.map(({ status, reason }) => reason ?? status)).toEqual([
+      'failure',
+      'needs_failed',
+      'needs_failed',
+      'success',
+      'success',
+      'needs_failed',
+      'success',
+      'failure',
+    ])
+  })
+})
+
+describe('an optional step', () => {
+  it('that fails gives its dependants undefined, and the run succeeds', async () => {
+    const run = pipeline('optional')
+      .step('fails', async (): Promise<number> => fail(), { optional: true })
+      .step('after', ['fails'], ({ fails }) => [fails])
+      .run()
+    expect(await run).toEqual({ after: [undefined] })
+    expect(run.report().outcome).toBe('success')
+    expect(run.report().steps[0]?.status).toBe('failure')
+  })
+})
+
+describe('a skip', () => {
+  it('skips the dependants with its reason, and leaves holes in what is returned', async () => {
+    const ran: string[] = []
+    const run = pipeline<number>('skip')
+      .step('probe', ({ input }) => input)
+      .step('skipped', ['probe'], () => ran.push('skipped'), { skip: ({ probe }) => probe > 3 && 'too long' })
+      .step('after', ['skipped'], () => ran.push('after'))
+      .step('kept', ['probe'], () => ran.push('kept'), { skip: async () => false })
+      .run(5)
+    expect(await run).toEqual({ after: undefined, kept: 1 })
+    expect(ran).toEqual(['kept'])
+    expect(run.report().steps.map(({ reason }) => reason)).toEqual([undefined, 'too long', 'too long', undefined])
+  })
+
+  it('of an optional step gives its dependants undefined', async () => {
+    const outputs = await pipeline('lenient')
+      .step('skipped', () => 5, { skip: () => 'no', optional: true })
+      .step('after', ['skipped'], ({ skipped }) => [skipped])
+      .run()
+    expect(outputs).toEqual({ after: [undefined] })
+  })
+
+  it('that throws fails its step', async () => {
+    const { step, cause } = await errorOf(
+      pipeline('p')
+        .step('asks', () => 5, { skip: fail })
+        .run(),
+    )
+    expect([step, cause]).toEqual(['asks', boom])
+  })
+})
+
+describe('retries', () => {
+  const quick = { backoff: { initialMs: 1, jitter: false } } as const
+
+  it('repeat a failed attempt, told which it is, until it succeeds', async () => {
+    const attempts: number[] = []
+    const { flaky } = await pipeline('flaky')
+      .step(
+        'flaky',
+        async ({ attempt }) => {
+          attempts.push(attempt)
+          if (attempt < 3) throw new TypeError('not yet') // also a TypeError
+          return 'done'
+        },
+        { retries: 5, ...quick },
+      )
+      .run()
+    expect([flaky, attempts]).toEqual(['done', [1, 2, 3]])
+  })
+
+  it('that are used up reject with the last attempt', async () => {
+    const thrown = ['a', 'b', 'c'].map((message) => new Error(message))
+    const error = await errorOf(
+      pipeline('p')
+        .step('fails', ({ attempt }) => Promise.reject(thrown[attempt - 1]), { retries: 2, ...quick })
+        .run(),
+    )
+    expect(error).toMatchObject({ attempt: 3, cause: thrown[2] })
+  })
+
+  it.each([
+    ['reject()', reject('malformed')],
+    ['UnrecoverableError', Object.assign(new Error('never'), { name: 'UnrecoverableError' })],
+  ])('do not repeat what %s says is final', async (_, thrown) => {
+    let attempts = 0
+    const run = pipeline('final')
+      .step('fails', () => (attempts++, Promise.reject(thrown)), { retries: 5, ...quick })
+      .run()
+    await expect(run).rejects.toThrow()
+    expect(attempts).toBe(1)
+  })
+
+  it('give their place to others while they wait', async () => {
+    const ran: string[] = []
+    await pipeline('place')
+      .options({ concurrency: 1 })
+      .step(
+        'flaky',
+        ({ attempt }) => {
+          ran.push(`flaky ${attempt}`)
+          if (attempt === 1) throw boom
+        },
+        { retries: 1, ...quick },
+      )
+      .step('other', () => void ran.push('other'))
+      .run()
+    expect(ran).toEqual(['flaky 1', 'other', 'flaky 2'])
+  })
+
+  it('end with the abort, also in the middle of a long wait', async () => {
+    const failed = gate()
+    const run = pipeline('long')
+      .step('waits', () => (failed.open(), Promise.reject(new Error('again'))), {
+        retries: 3,
+        backoff: { initialMs: 3_600_000, maxMs: 3_600_000 },
+      })
+      .step('fails', async () => {
+        await failed.opened
+        await turns()
+        fail()
+      })
+      .run()
+    expect((await errorOf(run)).cause).toBe(boom)
+    expect(run.report().steps.map(({ status, attempt }) => [status, attempt])).toEqual([
+      ['cancelled', 1],
+      ['failure', 1],
+    ])
+  })
+})
+
+describe('a time-out', () => {
+  it('ends a step that never settles, and names it', async () => {
+    const error = await errorOf(
+      pipeline('hang')
+        .step('hangs', () => new Promise(() => {}), { timeoutMs: 20 })
+        .run(),
+    )
+    expect(error).toMatchObject({ step: 'hangs', cause: { code: 'STEP_TIMED_OUT', step: 'hangs' } })
+    expect(error.message).toContain("step 'hangs' did not end within 20 ms")
+  })
+
+  it('ends a skip that never settles', async () => {
+    const error = await errorOf(
+      pipeline('hang')
+        .step('asks', () => 5, { timeoutMs: 20, skip: () => new Promise<false>(() => {}) })
+        .run(),
+    )
+    expect(error.cause).toBeInstanceOf(StepTimeoutError)
+  })
+
+  it('aborts the signal of that attempt alone, and what it throws later is not felt', async () => {
+    const signals: AbortSignal[] = []
+    const run = pipeline('late')
+      .step(
+        'late',
+        async ({ signal, attempt }) => {
+          signals.push(signal)
+          if (attempt === 2) return 'second'
+          await once(signal, 'abort')
+          throw new Error('too late to be told')
+        },
+        { timeoutMs: 200, retries: 1, backoff: { initialMs: 1 } },
+      )
+      .run()
+    expect(await run).toEqual({ late: 'second' })
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
+    expect(run.report().steps[0]).toMatchObject({ status: 'success', attempt: 2 })
+  })
+
+  it('passes the abort of the run on', async () => {
+    const started = gate()
+    const run = pipeline('passes')
+      .step('timed', ({ signal }) => (started.open(), once(signal, 'abort')), { timeoutMs: 60_000 })
+      .step('fails', async () => {
+        await started.opened
+        fail()
+      })
+      .run()
+    expect((await errorOf(run)).cause).toBe(boom)
+  })
+})
+
+describe("the caller's signal", () => {
+  it('that was aborted before the start starts nothing, and final steps still run', async () => {
+    const ran: string[] = []
+    const run = pipeline('before')
+      .step('never', () => void ran.push('never'))
+      .finally('always', ({ outcome }) => void ran.push(outcome))
+      .run(undefined, { signal: AbortSignal.abort(boom) })
+    expect(await errorOf(run)).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom, step: undefined })
+    expect(ran).toEqual(['cancelled'])
+    expect(run.report()).toMatchObject({ outcome: 'cancelled', steps: [{ status: 'not_run' }, { status: 'success' }] })
+  })
+
+  it('cancels: steps are told and awaited, and nothing else starts', async () => {
+    const caller = new AbortController()
+    const run = pipeline('cancel')
+      .step('listens', async ({ signal }) => {
+        caller.abort(boom)
+        expect(signal.reason).toBe(boom)
+        throw signal.reason
+      })
+      .step('next', ['listens'], () => {})
+      .run(undefined, { signal: caller.signal })
+    expect(await errorOf(run)).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom, failures: [] })
+  })
+
+  it('that comes when all steps are through changes nothing', async () => {
+    const caller = new AbortController()
+    const run = pipeline('late')
+      .step('last', async () => caller.abort())
+      .run(undefined, { signal: caller.signal })
+    expect(await run).toEqual({ last: undefined })
+  })
+
+  it('keeps no listener of ours', async () => {
+    const { signal } = new AbortController()
+    const added: unknown[] = []
+    const removed: unknown[] = []
+    signal.addEventListener = (_: string, listener: unknown) => void added.push(listener)
+    signal.removeEventListener = (_: string, listener: unknown) => void removed.push(listener)
+    await pipeline('clean')
+      .step('only', () => 5, { timeoutMs: 1_000 })
+      .run(undefined, { signal })
+    expect(added).toHaveLength(1)
+    expect(removed).toEqual(added)
+  })
+
+  it('may be listened to by a thousand steps without a warning', async () => {
+    const warnings: unknown[] = []
+    const warn = (warning: unknown) => void warnings.push(warning)
+    process.on('warning', warn)
+    const caller = new AbortController()
+    const listen = async ({ signal }: { signal: AbortSignal }) => {
+      await once(signal, 'abort')
+    }
+    const many = Array.from({ length: 1_000 }, (_, at) => ({
+      id: `s${at}`,
+      run: listen,
+      options: { timeoutMs: 60_000 },
+    }))
+    const run = pipeline('many').steps(many).run(undefined, { signal: caller.signal })
+    await turns()
+    caller.abort()
+    await run
+    await turns()
+    process.off('warning', warn)
+    expect(warnings).toEqual([])
+  })
+})
+
+describe('final steps', () => {
+  it('run after a failure, with its error, and are not cancelled by it', async () => {
+    let seen: unknown[] = []
+    const error = await errorOf(
+      pipeline('finals')
+        .step('fails', fail)
+        .finally('after', ['fails'], async ({ outcome, error, signal, fails }) => {
+          await turns()
+          seen = [outcome, error, signal.aborted, fails]
+        })
+        .run(),
+    )
+    expect(seen).toEqual(['failure', error, false, undefined])
+  })
+
+  it('that fail reject the run, and do not hide an earlier failure; the others still run', async () => {
+    const ran: string[] = []
+    const late = new Error('late')
+    const base = pipeline<boolean>('late')
+      .step('may_fail', ({ input }) => (input ? fail() : 5))
+      .finally('fails', () => Promise.reject(late), { retries: 1, backoff: { initialMs: 1 } })
+      .finally('runs', () => void ran.push('runs'))
+    expect(await errorOf(base.run(false))).toMatchObject({ step: 'fails', attempt: 2, cause: late })
+    expect(await errorOf(base.run(true))).toMatchObject({
+      step: 'may_fail',
+      cause: boom,
+      failures: [{ step: 'may_fail' }, { step: 'fails' }],
+    })
+    expect(ran).toEqual(['runs', 'runs'])
+  })
+
+  it('that hang end with their time-out', async () => {
+    const error = await errorOf(
+      pipeline('hang')
+        .step('works', () => 5)
+        .finally('hangs', () => new Promise(() => {}), { timeoutMs: 20 })
+        .run(),
+    )
+    expect(error).toMatchObject({ step: 'hangs', cause: { code: 'STEP_TIMED_OUT' } })
+  })
+})
+
+describe('inside of a task', () => {
+  const onion = () => runner(async (_, next) => next())
+  const deferred = Object.assign(new Error('later'), { name: 'DelayedError' })
+
+  it('passes the control flow of its broker on as it is', async () => {
+    const run = runner(async (_, next) => next(), { judge: (error) => (error === deferred ? 'deferred' : 'failure') })
+    const inside = () =>
+      pipeline('flow')
+        .step('defers', () => Promise.reject(deferred), { retries: 3, optional: true })
+        .step('other', async ({ signal }) => once(signal, 'abort'))
+        .run()
+    await expect(run({}, inside)).rejects.toBe(deferred)
+  })
+
+  it('passes a refusal on as it is', async () => {
+    const refusal = reject('malformed', 'no clip')
+    const inside = () =>
+      pipeline('refuse')
+        .step('reads', () => Promise.reject(refusal))
+        .run()
+    await expect(onion()({}, inside)).rejects.toBe(refusal)
+    expect(refusal).toBeInstanceOf(RejectedError)
+  })
+
+  it('takes the name of an UnrecoverableError, by which BullMQ decides, through nested pipelines', async () => {
+    const never = Object.assign(new Error('never'), { name: 'UnrecoverableError' })
+    const inner = pipeline('inner').step('fails', () => Promise.reject(never))
+    const outer = pipeline('outer').step('calls', () => inner.run(), { retries: 2 })
+    const error = await errorOf(onion()({}, () => outer.run()))
+    expect(error).toMatchObject({ name: 'UnrecoverableError', step: 'calls', attempt: 1 })
+    expect(error.cause).toMatchObject({ step: 'fails', cause: never })
+  })
+})
+
+describe("a middleware of the user's", () => {
+  it('that fails a step fails it, also where it throws at once', async () => {
+    const strict = (task: { kind: string }, next: () => Promise<unknown>) => {
+      if (task.kind === 'step') throw boom
+      return next()
+    }
+    const error = await errorOf(
+      pipeline('strict', strict)
+        .step('only', () => 5)
+        .run(),
+    )
+    expect(error).toMatchObject({ step: 'only', cause: boom })
+  })
+})

@@ -11,7 +11,7 @@ import {
   type FinalOptions,
   type PipelineOptions,
   type RunOptions,
-  type SkipFunction,
+  type SkipReason,
   type StepOptions,
 } from './options.ts'
 import { definitionPicture, runPicture } from './picture.ts'
@@ -81,17 +81,17 @@ export interface Pipeline<
     const Id extends string,
     Output,
     const Optional extends boolean = false,
-    Skip extends SkipFunction<StepContext<Input>> | undefined = undefined,
+    const Reason extends SkipReason = false,
   >(
     id: NewId<Id, (keyof Outputs & string) | Finals>,
     run: (context: StepContext<Input>) => Output,
-    options?: StepOptions<StepContext<Input>, Optional, Skip>,
+    options?: StepOptions<StepContext<Input>, Optional, Reason>,
   ): Pipeline<
     In,
     Input,
     Outputs & Added<Id, Output, Optional>,
     Used,
-    Maybe | Skippable<Id, Optional, Skip, never>,
+    Maybe | Skippable<Id, Optional, Reason, never>,
     Finals
   >
 
@@ -101,18 +101,18 @@ export interface Pipeline<
     const After extends readonly (keyof Outputs & string)[],
     Output,
     const Optional extends boolean = false,
-    Skip extends SkipFunction<StepContext<Input> & Named<Outputs, After>> | undefined = undefined,
+    const Reason extends SkipReason = false,
   >(
     id: NewId<Id, (keyof Outputs & string) | Finals>,
     after: After,
     run: (context: StepContext<Input> & Named<Outputs, After>) => Output,
-    options?: StepOptions<StepContext<Input> & Named<Outputs, After>, Optional, Skip>,
+    options?: StepOptions<StepContext<Input> & Named<Outputs, After>, Optional, Reason>,
   ): Pipeline<
     In,
     Input,
     Outputs & Added<Id, Output, Optional>,
     Used | After[number],
-    Maybe | Skippable<Id, Optional, Skip, After[number] & Maybe>,
+    Maybe | Skippable<Id, Optional, Reason, After[number] & Maybe>,
     Finals
   >
 
@@ -166,9 +166,9 @@ type Added<Id extends string, Output, Optional extends boolean> = {
 }
 
 // A step that may be skipped takes its dependants with it, unless it is optional.
-type Skippable<Id extends string, Optional extends boolean, Skip, Skipped> = Optional extends true
+type Skippable<Id extends string, Optional extends boolean, Reason, Skipped> = Optional extends true
   ? never
-  : [Skip] extends [undefined]
+  : [Reason] extends [false | undefined]
     ? [Skipped] extends [never]
       ? never
       : Id

@@ -21,7 +21,7 @@ export interface Backoff {
 export interface StepOptions<
   Context = never,
   Optional extends boolean = boolean,
-  Skip extends SkipFunction<Context> | undefined = SkipFunction<Context> | undefined,
+  Reason extends SkipReason = SkipReason,
 > {
   /**
    * Ends an attempt that takes longer, in ms: its signal aborts, and the attempt has failed with `STEP_TIMED_OUT` even
@@ -33,14 +33,16 @@ export interface StepOptions<
   /** The wait between attempts; the step gives up its place under `concurrency` meanwhile. */
   readonly backoff?: Backoff | undefined
   /** Asked before each attempt; a reason skips the step and those that need it. */
-  readonly skip?: Skip | SkipFunction<Context> | undefined
+  readonly skip?: SkipFunction<Context, Reason> | undefined
   /** Its failure or skip is no obstacle: dependants get `undefined`. Default `false`. */
   readonly optional?: Optional | undefined
   /** Change it to make checkpoints of this step's former code invalid. */
   readonly version?: string | number | undefined
 }
 
-export type SkipFunction<Context> = (context: Context) => SkipReason | Promise<SkipReason>
+export type SkipFunction<Context, Reason extends SkipReason = SkipReason> = (
+  context: Context,
+) => Reason | Promise<Reason>
 
 /** How a final step is run. */
 export type FinalOptions = Pick<StepOptions, 'timeoutMs' | 'retries' | 'backoff'>

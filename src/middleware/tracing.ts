@@ -7,6 +7,7 @@ import {
   ROOT_CONTEXT,
   type Span,
   SpanKind,
+  type SpanOptions,
   trace,
 } from '@opentelemetry/api'
 import { around } from '../kernel/around.ts'
@@ -18,7 +19,7 @@ import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { currentTracer } from '../kernel/tracer.ts'
-import { endAttributes, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
+import { endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 
 /** How a task's span relates to the span that its message carried. */
 export type ParentMode = 'child' | 'link' | 'root'
@@ -56,8 +57,9 @@ export function tracing(options: TracingOptions = {}): Middleware {
   function notice(event: TaskEvent): void {
     if (event.kind === 'note' && event.task.span !== undefined) noteOn(event.task.span, event, names)
     if (event.kind !== 'lost' && event.kind !== 'failed') return
-    const { span } = open({ ...event.task, lost: undefined }, names, options)
-    if (event.kind === 'lost') lostSpan(span, names)
+    const at = Date.now()
+    const { span } = open({ ...event.task, lost: undefined }, names, options, event.kind === 'lost' ? at : undefined)
+    if (event.kind === 'lost') lostSpan(span, names, at)
     else endSpan(span, event.task, failed(event.task, event.error), names)
   }
 
@@ -92,7 +94,7 @@ interface Opened {
   readonly context: Context
 }
 
-function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
+function open(task: Task, names: SpanNames, options: TracingOptions, startTime?: number): Opened {
   const tracer = currentTracer()
   if (task.kind !== 'task') {
     const parent = context.active()
@@ -119,19 +121,16 @@ function open(task: Task, names: SpanNames, options: TracingOptions): Opened {
   const kind = kindOf(task)
   const lost: Span[] = []
   for (let n = 0; n < Math.min(task.lost ?? 0, MAX_LOST_SPANS); n++) {
-    lost.push(
-      tracer.startSpan(name, { kind, attributes: { ...endAttributes('lost', names) }, links: [...links] }, parent),
-    )
+    const attributes = startAttributes({ ...task, lost: undefined, waitMs: undefined }, names, undefined)
+    lost.push(tracer.startSpan(name, { kind, attributes, links: [...links], startTime: task.startedAt }, parent))
   }
   for (const span of lost) links.push({ context: span.spanContext() })
-  const span = tracer.startSpan(
-    name,
-    { kind, attributes: startAttributes(task, names, options.attributes), links },
-    parent,
-  )
+  const start: SpanOptions = { kind, attributes: startAttributes(task, names, options.attributes), links }
+  if (startTime !== undefined) start.startTime = startTime
+  const span = tracer.startSpan(name, start, parent)
   for (const gone of lost) {
     guard('tracing', 'link', () => gone.addLink({ context: span.spanContext() }))
-    lostSpan(gone, names)
+    lostSpan(gone, names, task.startedAt)
   }
   return { span, context: trace.setSpan(parent, span) }
 }

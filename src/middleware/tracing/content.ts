@@ -3,7 +3,7 @@ import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from 
 import { cut } from '../../kernel/cut.ts'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
-import { describeError, type Ending, isError, type Outcome } from '../../kernel/outcome.ts'
+import { describeError, type Ending, isError } from '../../kernel/outcome.ts'
 import { isCall, type Task, type TaskEvent } from '../../kernel/task.ts'
 
 // No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
@@ -122,22 +122,18 @@ export function noteOn(span: Span, event: Extract<TaskEvent, { kind: 'note' }>, 
   span.addEvent(names.attribute(event.name), attributes)
 }
 
-/** Marks and ends the zero-length span of an attempt that nobody saw end. */
-export function lostSpan(span: Span, names: SpanNames): void {
+/** Marks the span of an attempt that nobody saw end, and ends it when it began: it has no length that is known. */
+export function lostSpan(span: Span, names: SpanNames, at: number): void {
   try {
-    span.setAttributes(endAttributes('lost', names))
+    span.setAttributes({ [names.outcome]: 'lost', [ATTR.errorType]: 'Lost' })
     span.setStatus({ code: SpanStatusCode.ERROR, message: LOST })
   } catch (error) {
     fault('tracing', 'record', error)
   }
-  guard('tracing', 'end', () => span.end())
+  guard('tracing', 'end', () => span.end(at))
 }
 
 export const LOST = 'The attempt ended without a word: its worker died or lost the lock. Its real start is not known.'
-
-export function endAttributes(outcome: Outcome, names: SpanNames): Attributes {
-  return { [names.outcome]: outcome, [ATTR.errorType]: 'Lost' }
-}
 
 /** The value itself, or a copy that is cut. */
 function bounded(value: AttributeValue | undefined): AttributeValue | undefined {

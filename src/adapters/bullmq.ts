@@ -93,8 +93,8 @@ function notAFunction(processor: unknown): TaskspanError {
 }
 
 /**
- * BullMQ's `telemetry` option: every add, bulk, flow node and scheduler gets a `send` span and carries it. Give each
- * `Queue`, `FlowProducer` and `Worker` one of its own. Whatever in the telemetry throws, `add()` resolves once.
+ * BullMQ's `telemetry` option: every add, bulk, flow node and scheduler gets a `send` span and carries it. Queues, flow
+ * producers and workers may share one. Whatever in the telemetry throws, `add()` resolves once.
  *
  * @param middleware what stands around a send; default: `tracing()`. With `telemetry()` sends are counted too
  * @example

@@ -1,6 +1,6 @@
 // What watch() sees of a BullMQ queue, on Redis and on PostgreSQL: counts, ages, priorities, and never by taking a job.
 import type { Queue } from 'bullmq'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Broker, openEmbedded } from '../../examples/demo/embedded.ts'
 import { emitted, ended, openFlow, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { type Backend, holdingWorker, watched } from './support.ts'
@@ -195,15 +195,24 @@ test('the age of a parent that waited for its children is not known, so it count
   expect(await metrics.value('taskiq_queue_oldest_age_seconds', { queue: parent.name })).toBeLessThan(60)
 })
 
-test('asks the queue of a worker without being given the queue, and each queue once', async () => {
+test('asks each queue once, however many objects stand for it', async () => {
   const name = queueName()
-  const { w, metrics } = await watched({
-    queues: [openQueue(name)],
-    workers: [openWorker(name, async () => {}), openWorker(name, async () => {})],
-  })
+  const queue = openQueue(name)
+  const workers = [openWorker(name, async () => {}), openWorker(name, async () => {})]
+  const asked = [queue, ...workers].map((member) => vi.spyOn(member.getBackend(), 'hasQueueMetaField'))
+  const { w, metrics } = await watched({ queues: [queue], workers })
   await w.sample()
 
+  expect(asked.map(({ mock }) => mock.calls.length)).toEqual([1, 0, 0])
   expect(w.snapshot().queues).toHaveLength(1)
   expect(w.snapshot().workers).toHaveLength(2)
   expect(await metrics.series('taskiq_queue_depth', { queue: name, state: 'waiting' })).toHaveLength(1)
+})
+
+test('asks the queue of a worker without being given the queue', async () => {
+  const worker = openWorker(queueName(), async () => {})
+  const { w, metrics } = await watched({ workers: [worker] })
+  await w.sample()
+
+  expect(await metrics.value('taskiq_queue_depth', { queue: worker.name, state: 'waiting' })).toBe(0)
 })

@@ -1,6 +1,7 @@
 // Which workers are called stuck: those that could take a message and do not, and no others.
 import { type ConnectionOptions, type Telemetry, Worker } from 'bullmq'
 import { BullMQOtel } from 'bullmq-otel'
+import { serve } from 'taskspan/server'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { emitted, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { bullmqPrefix, redisConnection } from '../support/redis.ts'
@@ -38,11 +39,13 @@ async function deafWorker(queue: string): Promise<Worker> {
   return worker
 }
 
-test('a deaf worker is stuck: in the metric, in one line, in the snapshot and, when asked for, in ready()', async () => {
+test('a deaf worker is stuck: in the metric, in one line, in the snapshot and, when asked for, in /ready', async () => {
   const name = queueName('deaf')
   const worker = await deafWorker(name)
   await openQueue(name).add('waits', {})
   const seen = await watched({ workers: [worker], stuckAfterMs, ready: true })
+  const server = await serve({ telemetry: seen.t, watch: seen.w, port: 0 })
+  onTestFinished(() => server.close())
   await seen.w.sample()
   expect(await stuck(seen, name)).toBe(0)
   expect(seen.w.ready()).toBeUndefined()
@@ -52,6 +55,8 @@ test('a deaf worker is stuck: in the metric, in one line, in the snapshot and, w
   expect(worker.isRunning()).toBe(true) // BullMQ's own word is of no use here
   expect(await stuck(seen, name)).toBe(1)
   expect(seen.w.ready()).toContain(name)
+  const ready = await fetch(`${server.address}/ready`)
+  expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining(name)])
   expect(seen.w.snapshot().workers).toMatchObject([{ queue: name, stuck: true, running: 0, concurrency: 1 }])
   const lines = seen.logs.named('worker.stuck')
   expect(lines).toHaveLength(1)
@@ -132,11 +137,13 @@ test('a worker that is fully busy is not stuck, however long its backlog waits',
   expect(await stuck(seen, name)).toBe(0)
 })
 
-test('a worker that takes jobs is not stuck while its backlog never ends', async () => {
+test('a worker that takes jobs is not stuck, also when each look finds it between two of them', async () => {
   const name = queueName('steady')
   const queue = openQueue(name)
   await queue.addBulk(Array.from({ length: 400 }, () => ({ name: 'short', data: {} })))
   const worker = openWorker(name, () => new Promise((resolve) => setTimeout(resolve, 5)), { concurrency: 2 })
+  const { lockManager } = worker as unknown as { lockManager: { getActiveJobCount(): number } }
+  vi.spyOn(lockManager, 'getActiveJobCount').mockReturnValue(0)
   const seen = await watched({ workers: [worker], stuckAfterMs })
   await looksLongEnough(seen)
 

@@ -64,8 +64,10 @@ export function body(attempt: Attempt, more?: object): Promise<unknown> {
   }
   const whole = async (own: AbortSignal): Promise<unknown> => {
     const context = contextOf(attempt, own, more)
-    const reason = await (skip as SkipFunction<object> | undefined)?.(context)
-    if (reason !== undefined && reason !== false) return skipped(task, String(reason))
+    if (skip !== undefined) {
+      const reason = await (skip as SkipFunction<object>)(context)
+      if (reason !== undefined && reason !== false) return skipped(task, String(reason))
+    }
     const output = await call(context)
     if (run.resume !== undefined && !step.final) attempt.json = encodeOutput(run.pipeline, step.id, output)
     return output

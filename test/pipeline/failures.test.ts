@@ -229,7 +229,14 @@ describe('retries', () => {
   ])('do not repeat what %s says is final', async (_, thrown) => {
     let attempts = 0
     const run = pipeline('final')
-      .step('fails', () => (attempts++, Promise.reject(thrown)), { retries: 5, ...quick })
+      .step(
+        'fails',
+        () => {
+          attempts++
+          return Promise.reject(thrown)
+        },
+        { retries: 5, ...quick },
+      )
       .run()
     await expect(run).rejects.toThrow()
     expect(attempts).toBe(1)

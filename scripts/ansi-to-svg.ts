@@ -22,6 +22,7 @@ export function ansiToSvg(text: string): string {
   const height = lines.length * LINE + 2 * PADDING
   const rows = lines.map((line, at) => row(line, PADDING + (at + 1) * LINE - 5)).join('\n')
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+<title>What the demo printed: a request, its tasks and their steps as one trace</title>
 <rect width="100%" height="100%" rx="8" fill="#0d1117"/>
 <g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace" font-size="${FONT}" fill="#e6edf3" xml:space="preserve">
 ${rows}

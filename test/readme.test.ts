@@ -48,12 +48,12 @@ it('the first lines to the first span show it: a send, its task, and the line of
   const first = all.find(({ text }) => text.includes("from 'taskspan/sdk'")) as Sample
   const { stdout, stderr } = await runSample(first.file, 'taskiq.render_clip')
   expect(stdout).toContain('"message":"task.succeeded"')
-  expect(stderr).toMatch(/send render[^]*taskiq\.render_clip/)
+  expect(stderr).toMatch(/send render[\s\S]*taskiq\.render_clip/)
 })
 
 describe('every link', () => {
   it.each(documents())('of %s leads to a file', (document) => {
-    const text = readFileSync(join(ROOT, document), 'utf8').replaceAll(/```[^]*?```/g, '')
+    const text = readFileSync(join(ROOT, document), 'utf8').replaceAll(/```[\s\S]*?```/g, '')
     const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
     const local = targets.filter((target) => !/^(https?:|mailto:|#)/.test(target))
     const broken = local.filter((target) => !existsSync(resolve(ROOT, dirname(document), target.split('#')[0] ?? '')))
@@ -65,7 +65,7 @@ describe('the README', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
   it('lists every metric of a worker, with its labels, under the name that it has', () => {
-    const section = /^## Metrics\n([^]*?)^## /m.exec(readme)?.[1] ?? ''
+    const section = /^## Metrics\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `'))
     const listed = rows.flatMap((row) => {
       const [, names = '', , labels = ''] = row.split('|')
@@ -89,7 +89,7 @@ describe('the README', () => {
     } catch (error) {
       known = /Known: (.+?)\. /.exec(String(error))?.[1]?.split(', ') ?? []
     }
-    const section = /^## Options of `telemetry\(\)`\n([^]*?)^## /m.exec(readme)?.[1] ?? ''
+    const section = /^## Options of `telemetry\(\)`\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
     const listed = section
       .split('\n')
       .filter((line) => line.startsWith('| `'))

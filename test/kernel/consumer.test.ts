@@ -120,7 +120,12 @@ describe('reading', () => {
 describe('judging', () => {
   const outcomeOf = async (thrown: unknown, adapter: Partial<Adapter<TaskFields>>, signal?: AbortSignal) => {
     let ending: Ending | undefined
-    const run = runner(through, { ...adapter, settle: (_, given) => void (ending = given) })
+    const run = runner(through, {
+      ...adapter,
+      settle: (_, given) => {
+        ending = given
+      },
+    })
     await run({}, fail(thrown), signal)
     return ending?.outcome
   }
@@ -141,7 +146,11 @@ describe('judging', () => {
 
   it('is success whatever its signal says when the handler returned', async () => {
     let ending: Ending | undefined
-    const run = runner(through, { settle: (_, given) => void (ending = given) })
+    const run = runner(through, {
+      settle: (_, given) => {
+        ending = given
+      },
+    })
     await run({}, () => 'late, but done', aborted)
     expect(ending).toMatchObject({ outcome: 'success', threw: false })
   })

@@ -74,6 +74,7 @@ it('is not waited for', async () => {
 it.each<[string, () => unknown]>([
   ['throws', failing],
   ['rejects', () => Promise.reject(new Error('tracker is down'))],
+  // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
   ['gives a thenable that throws', () => ({ then: failing })],
 ])('harms nothing when it %s, and is counted', async (_, onFailure) => {
   const unhandled = vi.fn()

@@ -57,7 +57,7 @@ export function parse(text: string, format: Format): Map<string, Family> {
       if (!NAME.test(name)) throw new Error(`not a name: ${line}`)
       if (keyword === 'HELP') {
         if (families.has(name)) throw new Error(`a second time: ${name}`)
-        current = { name, type: '', help: unescape(rest, /\\(.)/g), samples: [] }
+        current = { name, type: '', help: unescaped(rest, /\\(.)/g), samples: [] }
         families.set(name, current)
       } else {
         if (current?.name !== name || current.type !== '') throw new Error(`a type out of place: ${line}`)
@@ -106,7 +106,7 @@ function readLabels(text: string): { labels: Record<string, string>; rest: strin
     if (match === null) throw new Error(`not a label: ${left}`)
     const [all, name = '', value = '', comma] = match
     if (Object.hasOwn(labels, name)) throw new Error(`the label ${name} twice: ${text}`)
-    labels[name] = unescape(value, /\\([\\"n])/g)
+    labels[name] = unescaped(value, /\\([\\"n])/g)
     left = left.slice(all.length)
     if (comma === '' && !left.startsWith('}')) throw new Error(`no comma: ${text}`)
   }
@@ -118,7 +118,7 @@ function readNumber(text: string, line: string): number {
   return Number(text.replace(/inf/i, 'Infinity').replace(/nan/i, 'NaN'))
 }
 
-function unescape(text: string, escapes: RegExp): string {
+function unescaped(text: string, escapes: RegExp): string {
   return text.replace(escapes, (_, letter: string) => (letter === 'n' ? '\n' : letter))
 }
 

@@ -24,7 +24,7 @@ export function samples(directory: string): Sample[] {
   mkdirSync(directory, { recursive: true })
   return documents().flatMap((document) => {
     const text = readFileSync(join(ROOT, document), 'utf8')
-    const blocks = text.matchAll(/(?:<!-- not run: (.+?) -->\s*)?^( *)```(?:ts|typescript)\b.*\n([^]*?)^ *```$/gm)
+    const blocks = text.matchAll(/(?:<!-- not run: (.+?) -->\s*)?^( *)```(?:ts|typescript)\b.*\n([\s\S]*?)^ *```$/gm)
     return [...blocks].map(({ 0: block, 1: notRun, 2: indent = '', 3: code = '', index }) => {
       const line = text.slice(0, index + block.indexOf('```')).split('\n').length
       const file = join(directory, `${document.replace(/\W+/g, '-')}-${line}.ts`)

@@ -21,7 +21,7 @@ const SECRET_KEYS = [
 ]
 const REDACTED = '[REDACTED]'
 const MAX_DEPTH = 6
-const MAX_VISITED = 2_000
+const MAX_VISITED = 1_000
 
 /** Gives the value itself, or a copy without credentials. Top keys that `except` has are left as they are. */
 export type Redact = <T>(value: T, except?: object) => T

@@ -254,7 +254,17 @@ export function pipeline<Input = void>(
   return new Builder(definition, new StepList(name), 0) as unknown as Pipeline<Input, Input, Record<never, never>>
 }
 
-type AnyFunction = (context: never) => unknown
+/** What stands behind a step's id. */
+interface Rest {
+  readonly after: unknown
+  readonly run: unknown
+  readonly options?: unknown
+}
+
+function named(rest: readonly unknown[]): Rest {
+  const [after, run, options] = Array.isArray(rest[0]) ? rest : [[], ...rest]
+  return { after, run, options }
+}
 
 class Builder {
   private compiled: Graph | undefined
@@ -289,16 +299,16 @@ class Builder {
   }
 
   step(id: string, ...rest: unknown[]): Builder {
-    return this.add([this.stepOf(id, rest, false)])
+    return this.add([this.stepOf(id, named(rest), false)])
   }
 
   finally(id: string, ...rest: unknown[]): Builder {
-    return this.add([this.stepOf(id, rest, true)])
+    return this.add([this.stepOf(id, named(rest), true)])
   }
 
   steps(steps: Iterable<StepData<unknown>>): Builder {
     return this.add(
-      [...steps].map(({ id, after = [], run, options = {} }) => this.stepOf(id, [after, run, options], false)),
+      [...steps].map(({ id, after = [], run, options }) => this.stepOf(id, { after, run, options }, false)),
     )
   }
 
@@ -333,9 +343,10 @@ class Builder {
     return new Builder(this.definition, list, list.length)
   }
 
-  private stepOf(id: string, rest: unknown[], final: boolean): Step {
-    const [after, run, options = {}] = Array.isArray(rest[0]) ? rest : [[], ...rest]
+  private stepOf(id: string, { after, run, options = {} }: Rest, final: boolean): Step {
     checkStepOptions(`pipeline '${this.name}': step ${show(id)}`, options as object, final)
-    return { id, after: [...(after as string[])], run: run as AnyFunction, options: options as StepOptions, final }
+    // A copy: the caller's list may change, and the graph may not.
+    const names = (Array.isArray(after) ? [...after] : after) as string[]
+    return { id, after: names, run: run as Step['run'], options: options as StepOptions, final }
   }
 }

@@ -75,7 +75,9 @@ export class StepList {
     try {
       for (const step of steps) this.register(step)
       for (let at = first; at < this.steps.length; at++) this.needs.push(this.resolve(at))
-      if (steps.length > 1) this.refuseCycles(first)
+      // Steps that name only earlier ones cannot wait for each other.
+      const isForward = this.needs.slice(first).some((needs, n) => needs.some((need) => need >= first + n))
+      if (isForward) this.refuseCycles(first)
     } catch (error) {
       for (const step of this.steps.splice(first)) this.index.delete(step.id)
       this.needs.length = first

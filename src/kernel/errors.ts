@@ -20,6 +20,8 @@ const HELP = {
   PIPELINE_CANCELLED: 'The signal given to `run()` was aborted; see `cause` for its reason.',
   SDK_REGISTERED:
     'Call recordSpans() before anything registers an SDK, or give your own provider the processor of recordSpans({ register: false }).',
+  CHECK_FAILED:
+    "Make what it asks for reachable, or correct the check; with onCheckFailure: 'wait' ready() tries again until it passes.",
   NOT_LISTENING: 'Pass another `host` or `port`, or set TASKSPAN_HOST or TASKSPAN_PORT; port 0 takes a free one.',
   NOT_RECORDED:
     'The message lists what was recorded. Correct the name, or raise `timeoutMs` where the machine is slow.',

@@ -366,6 +366,11 @@ export const LINE = {
   brokerBlocked: 'broker.blocked',
   brokerUnblocked: 'broker.unblocked',
   brokerEvicts: 'broker.evicts',
+  workerStarting: 'worker.starting',
+  workerStarted: 'worker.started',
+  workerDraining: 'worker.draining',
+  workerStopped: 'worker.stopped',
+  checkFailed: 'check.failed',
 } as const
 
 /** The queue label of a cron tick that no message triggered. */

@@ -4,13 +4,23 @@ import { checkOptions } from '../kernel/errors.ts'
 import { setIdentity } from '../kernel/identity.ts'
 import { registeredProvider } from '../kernel/tracer.ts'
 import { env, isTrue } from './environment.ts'
-import type { Sdk, StartOptions } from './face.ts'
-import { handle } from './handle.ts'
+import type { Sdk, SdkStatus, StartOptions } from './face.ts'
+import { handle, type Running } from './handle.ts'
 import { identify } from './identify.ts'
+import { START_OPTIONS } from './options.ts'
 import { Problems } from './problems.ts'
 import { register } from './register.ts'
 
-export type { CloseOptions, DestinationStatus, Sdk, SdkStatus, StartOptions } from './face.ts'
+export type { Check, Checks } from '../kernel/checks.ts'
+export type {
+  Closable,
+  CloseOptions,
+  DestinationStatus,
+  Sdk,
+  SdkStatus,
+  SignalOptions,
+  StartOptions,
+} from './face.ts'
 
 /**
  * Starts tracing for this process, at once: a tracer provider with a batch processor, OTLP over HTTP when an endpoint is
@@ -21,17 +31,23 @@ export type { CloseOptions, DestinationStatus, Sdk, SdkStatus, StartOptions } fr
  * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
  * @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
  * @example
- * const sdk = start({ app: 'shop', worker: 'render' })
- * // … and when the worker has drained:
- * await sdk.close({ graceMs: 2_000 })
+ * const sdk = start({ app: 'shop', worker: 'render', checks: { redis: () => redis.ping() } })
+ * await sdk.ready()
+ * // … then the worker, and:
+ * sdk.closeOnSignal({ workers: [worker], graceMs: 20_000 })
  */
 export function start(options: StartOptions = {}): Sdk {
-  checkOptions('start', options, { app: name, worker: name, version: name, environment: name })
+  checkOptions('start', options, START_OPTIONS)
   const who = identify(options)
   setIdentity(who.identity)
   const problems = new Problems()
-  if (isTrue('OTEL_SDK_DISABLED')) return handle('disabled', who.identity.service, problems)
-  if (registeredProvider() !== undefined) return handle('foreign', who.identity.service, problems)
+  const { checks = {}, checkTimeoutMs = 2_000, onCheckFailure = 'reject' } = options
+  const sdk = (state: SdkStatus['state'], running?: Running): Sdk => {
+    const readiness = { checks, checkTimeoutMs, onCheckFailure }
+    return handle({ state, service: who.identity.service, problems, readiness, running })
+  }
+  if (isTrue('OTEL_SDK_DISABLED')) return sdk('disabled')
+  if (registeredProvider() !== undefined) return sdk('foreign')
 
   const silence = speak()
   try {
@@ -43,11 +59,11 @@ export function start(options: StartOptions = {}): Sdk {
       context.disable()
       propagation.disable()
     }
-    return handle('running', who.identity.service, problems, { provider, destinations, unregister })
+    return sdk('running', { provider, destinations, unregister })
   } catch (error) {
     silence()
     problems.add('start', `tracing is off: ${error instanceof Error ? error.message : String(error)}`, error)
-    return handle('failed', who.identity.service, problems)
+    return sdk('failed')
   }
 }
 
@@ -58,6 +74,3 @@ function speak(): () => void {
   diag.setLogger(new DiagConsoleLogger(), { logLevel: level, suppressOverrideMessage: true })
   return () => diag.disable()
 }
-
-const name = (value: unknown): string | undefined =>
-  typeof value === 'string' && value.trim() !== '' ? undefined : 'must be a string that is not empty'

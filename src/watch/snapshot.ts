@@ -25,7 +25,10 @@ export interface QueueSnapshot extends Looked, QueueState {
 
 /** A broker as this process reaches it. */
 export interface ConnectionSnapshot extends Looked, BrokerState {
+  /** Its address, without credentials. */
   readonly broker: string
+  /** `unknown` until it has answered for the first time; `down` when what it said last is stale. */
+  readonly state: 'up' | 'down' | 'unknown'
   readonly system: string
 }
 
@@ -65,6 +68,7 @@ export function snapshot({ queues, connections, workers, process, telemetry }: S
       .map((each) => ({
         broker: each.source.broker ?? '',
         system: each.source.system,
+        state: stateOf(each),
         ...looked(each),
         ...each.state,
       })),
@@ -86,6 +90,11 @@ function merged(queues: readonly Lookout<QueueState>[]): QueueSnapshot[] {
     all.set(key, { queue, system, ...looked(each), ...first, ...more, depth })
   }
   return [...all.values()]
+}
+
+function stateOf({ stale, sampledAt }: Lookout<unknown>): ConnectionSnapshot['state'] {
+  if (stale) return 'down'
+  return sampledAt === undefined ? 'unknown' : 'up'
 }
 
 function looked({ sampledAt, stale, since }: Lookout<unknown>): Looked {

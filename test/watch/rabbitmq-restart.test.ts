@@ -70,7 +70,7 @@ test('survives a RabbitMQ that is killed and comes back: stale samples vanish, w
   )
   expect(await depth()).toBeUndefined()
   expect(await ratio()).toBeUndefined()
-  expect(w.snapshot().connections).toMatchObject([{ broker, stale: true }])
+  expect(w.snapshot().connections).toMatchObject([{ broker, state: 'down' }])
 
   await rabbitMq.restart()
   await logs.waitFor('watch.fresh', 3, { timeoutMs: 20_000 })

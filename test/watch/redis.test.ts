@@ -42,7 +42,7 @@ test('without a limit Redis cannot be full, and there is no ratio to show', asyn
 
   expect(await metrics.series('taskiq_broker_memory_ratio')).toEqual([])
   expect(await metrics.value('taskiq_broker_blocked', { broker: address })).toBe(0)
-  expect(w.snapshot().connections).toMatchObject([{ broker: address, system: 'redis', stale: false, blocked: false }])
+  expect(w.snapshot().connections).toMatchObject([{ broker: address, system: 'redis', state: 'up', blocked: false }])
 })
 
 test('shows how much of its memory Redis uses, and says once when it takes no more, and when it does again', async () => {

@@ -86,7 +86,7 @@ export class BullmqSource implements Source<QueueState> {
     const wait = count.wait === 0 ? count.paused : count.wait
     const heads = await part('age', () => this.heads.look(backend, { ...count, wait, overdue }))
     const consumers = await part('consumers', () => consumersOf(member, backend))
-    const held = paused || (ready > 0 && (await part('limits', () => this.isHeld(backend))) === true)
+    const held = paused ? 'paused' : ready > 0 ? await part('limits', () => this.held(backend)) : undefined
     await part('schedules', () => this.schedules.look(backend))
     return {
       depth: {
@@ -111,10 +111,10 @@ export class BullmqSource implements Source<QueueState> {
     return this.members.find((member) => member.getBackend().closing === undefined)
   }
 
-  private async isHeld(backend: QueueBackend): Promise<boolean> {
-    if (await backend.isMaxed()) return true
+  private async held(backend: QueueBackend): Promise<'limited' | 'maxed' | undefined> {
     const waits = await Promise.all(this.workers.rateLimits().map((max) => backend.getRateLimitTtl(max)))
-    return waits.some((ms) => ms > 0)
+    if (waits.some((ms) => ms > 0)) return 'limited'
+    return (await backend.isMaxed()) ? 'maxed' : undefined
   }
 
   private async perPriority(backend: QueueBackend): Promise<Record<string, number> | undefined> {

@@ -28,8 +28,8 @@ export interface WorkerSnapshot {
 /** What a look at the queue says about the work that is there. */
 export interface Work {
   readonly ready: number
-  /** Paused, rate-limited, or at the queue's own limit of concurrency: nobody may take anything. */
-  readonly held: boolean
+  /** Why nobody may take anything; `maxed` is the queue's own limit of concurrency. */
+  readonly held: 'paused' | 'limited' | 'maxed' | undefined
   readonly active: number
   readonly consumers: number | undefined
   /** The id of the job that is handed out next. */
@@ -77,7 +77,9 @@ export class Workers {
   private nobodyTakes({ ready, held, active, consumers, head }: Work): boolean {
     const same = head !== undefined && head === this.head
     this.head = head
-    const untouched = ready > 0 && !held && same && (active === 0 || consumers === 0)
+    // Nor do such jobs hold back anybody, for there is nobody.
+    const free = held === undefined || (held === 'maxed' && consumers === 0)
+    const untouched = ready > 0 && free && same && (active === 0 || consumers === 0)
     return this.outside.forMs(untouched) >= this.options.stuckAfterMs
   }
 
@@ -134,7 +136,7 @@ class WorkerWatch {
   }
 
   judge({ ready, held }: Work): void {
-    const free = ready > 0 && !held && this.listens() && this.running() < this.worker.concurrency
+    const free = ready > 0 && held === undefined && this.listens() && this.running() < this.worker.concurrency
     this.free.forMs(free)
     this.stuck = this.idleMs() >= this.options.stuckAfterMs
   }

@@ -37,7 +37,11 @@ export class Schedules {
     const range = await backend.getJobSchedulersRange(0, MAX_SCHEDULERS - 1, true)
     const next = new Map<string, number>()
     for (let at = 0; at + 1 < range.length; at += 2) next.set(String(range[at]), Number(range[at + 1]))
-    for (const id of this.known.keys()) if (!next.has(id)) this.known.delete(id)
+    for (const id of this.known.keys()) {
+      if (next.has(id)) continue
+      this.known.delete(id)
+      this.succeeded.delete(id)
+    }
     for (const [id, time] of next) await this.plan(backend, id, time)
     if (this.known.size === 0) return
     await this.lastSuccesses(backend)

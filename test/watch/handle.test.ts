@@ -140,6 +140,7 @@ test('closing takes its series away and its listeners off, twice is once, and a 
   expect(w.snapshot().queues).toMatchObject([{ queue: worker.name }])
 
   await Promise.all([w.close(), w[Symbol.asyncDispose]()])
+  await w.sample()
   const left = await metrics.registry.metrics()
   expect(left).not.toMatch(/^taskiq_(queue|worker|watch|broker|process)_\w+[{ ]/m)
   expect(listeners()).toEqual(before)

@@ -20,12 +20,16 @@ interface Redis {
   runCommand(name: string, args: (string | number)[]): Promise<unknown>
 }
 
-// A job that has been removed meanwhile must not leave its steps behind.
+// Three dangers. A job that has been removed must not leave its steps behind; one that was added again under the same id
+// is another job; and a worker that has lost its lock must not write over what its successor does now.
 const SAVE = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-return redis.call('PEXPIRE', KEYS[2], ARGV[3])`
+if redis.call('HGET', KEYS[1], 'timestamp') ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[2] then return -1 end
+if redis.call('HGET', KEYS[2], 'job') ~= ARGV[1] then redis.call('DEL', KEYS[2]) end
+redis.call('HSET', KEYS[2], 'job', ARGV[1], ARGV[3], ARGV[4])
+return redis.call('PEXPIRE', KEYS[2], ARGV[5])`
 const COMMAND = 'taskspanSaveStep'
+const prepared = new WeakSet<Redis>()
 
 const DAY = 86_400_000
 
@@ -49,7 +53,8 @@ export function checkpoint(job: Job, options: CheckpointOptions = {}): BullmqChe
 
   return {
     async load(run) {
-      const fields = await (await redis).hgetall(key)
+      const { job: written, ...fields } = await (await redis).hgetall(key)
+      if (written !== String(job.timestamp)) return undefined
       const prefix = `${run}/`
       const mine = Object.entries(fields).filter(([field]) => field.startsWith(prefix))
       if (mine.length === 0) return undefined
@@ -57,8 +62,18 @@ export function checkpoint(job: Job, options: CheckpointOptions = {}): BullmqChe
     },
     async save(run, step, record) {
       const client = await redis
-      client.defineCommand(COMMAND, { numberOfKeys: 2, lua: SAVE })
-      await client.runCommand(COMMAND, [jobKey, key, `${run}/${step}`, record, ttlMs])
+      if (!prepared.has(client)) client.defineCommand(COMMAND, { numberOfKeys: 3, lua: SAVE })
+      prepared.add(client)
+      const keys = [jobKey, key, `${jobKey}:lock`]
+      const saved = await client.runCommand(COMMAND, [
+        ...keys,
+        job.timestamp,
+        job.token ?? '',
+        `${run}/${step}`,
+        record,
+        ttlMs,
+      ])
+      if (saved === -1) throw new Error(`the lock of job ${job.id} is lost: another worker may run it now`)
     },
   }
 }

@@ -9,6 +9,7 @@ export const bullmqAdapter: Adapter<Job> = {
   system: 'bullmq',
   read: (job) => ({ ...readJob(job), lost: newlyLost(job) }),
   judge: (error, job) => judge(error, job),
+  report: (percent, job) => job.updateProgress(percent),
   // No settle: BullMQ settles by the processor's return and throw.
 }
 

@@ -262,10 +262,17 @@ describe('retries', () => {
   it('end with the abort, also in the middle of a long wait', async () => {
     const failed = gate()
     const run = pipeline('long')
-      .step('waits', () => (failed.open(), Promise.reject(new Error('again'))), {
-        retries: 3,
-        backoff: { initialMs: 3_600_000, maxMs: 3_600_000 },
-      })
+      .step(
+        'waits',
+        () => {
+          failed.open()
+          return Promise.reject(new Error('again'))
+        },
+        {
+          retries: 3,
+          backoff: { initialMs: 3_600_000, maxMs: 3_600_000 },
+        },
+      )
       .step('fails', async () => {
         await failed.opened
         await turns()
@@ -322,7 +329,14 @@ describe('a time-out', () => {
   it('passes the abort of the run on', async () => {
     const started = gate()
     const run = pipeline('passes')
-      .step('timed', ({ signal }) => (started.open(), once(signal, 'abort')), { timeoutMs: 60_000 })
+      .step(
+        'timed',
+        ({ signal }) => {
+          started.open()
+          return once(signal, 'abort')
+        },
+        { timeoutMs: 60_000 },
+      )
       .step('fails', async () => {
         await started.opened
         fail()

@@ -41,7 +41,11 @@ export function toTask<Message>(adapter: Adapter<Message>, message: Message, sig
       : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
   const { report: tell } = adapter
   const report = tell && ((percent: number): unknown => tell(percent, message))
-  const rest = { system: adapter.system, message, signal, judge, report }
+  const isControlFlow = (error: unknown): boolean =>
+    adapter.isControlFlow === undefined
+      ? judge(error) === 'deferred'
+      : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.isControlFlow?.(error, message)) ?? false)
+  const rest = { system: adapter.system, message, signal, judge, isControlFlow, report }
   const task: Task = readTask(adapter, message, rest)
   return task
 }

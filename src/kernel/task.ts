@@ -92,6 +92,8 @@ export interface Task extends TaskFields {
   endAttributes: Attributes | undefined
   /** The adapter's word on a throw: control flow, another attempt, or the end. */
   readonly judge: ((error: unknown) => Outcome) | undefined
+  /** Whether a throw is the broker's control flow; unlike `judge` it may be asked of any error, at any time. */
+  readonly isControlFlow: ((error: unknown) => boolean) | undefined
   /** Tells the broker how far a task is, in percent; undefined where a broker has no such thing. */
   readonly report: ((percent: number) => unknown) | undefined
   /** After a throw, set by the adapter's judge: what becomes of the message, in words for the log line. */
@@ -201,6 +203,11 @@ export interface Adapter<Message> {
   readonly read: (message: Message) => TaskFields
   /** After a throw: `retry`, `deferred` (control flow) or `failure`. Default: `failure`. */
   readonly judge?: ((error: unknown, message: Message, task: Task) => Outcome) | undefined
+  /**
+   * Whether a throw is control flow, asked also of what a step inside throws. Default: whether `judge` says `deferred`;
+   * needed only where judging does something, such as asking the user.
+   */
+  readonly isControlFlow?: ((error: unknown, message: Message) => boolean) | undefined
   /** Tells the broker how far a task is, in percent. */
   readonly report?: ((percent: number, message: Message) => unknown) | undefined
   /**
@@ -252,6 +259,7 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     endDetails: undefined,
     endAttributes: undefined,
     judge: rest.judge,
+    isControlFlow: rest.isControlFlow,
     report: rest.report,
     fate: undefined,
     onion: undefined,

@@ -15,7 +15,7 @@ import type { Graph, Step } from './graph.ts'
 import { type StandardSchema, validated } from './input.ts'
 import type { PipelineOptions, RunOptions } from './options.ts'
 import { brokerReport, ProgressReporter } from './progress.ts'
-import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+import { NONE, type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
 
 /** A pipeline as its builder has put it together. */
 export interface Definition {
@@ -26,9 +26,6 @@ export interface Definition {
 }
 
 const MAX_SHOWN = 10
-
-/** In the place of an output that is not there. */
-export const NONE = Symbol('none')
 
 export class Run implements Reported {
   readonly pipeline: string
@@ -55,7 +52,7 @@ export class Run implements Reported {
   private task: Task | undefined
   private readonly kept: ReadonlySet<string>
   private readonly outer = currentTask()
-  private readonly judgeOfMessage: ((error: unknown) => Outcome) | undefined
+  private readonly surrounding: Task | undefined
 
   constructor(
     private readonly definition: Definition,
@@ -75,12 +72,12 @@ export class Run implements Reported {
     this.kept = new Set(Array.isArray(options.keep) ? options.keep : [])
     let at = this.outer
     while (at !== undefined && at.kind !== 'task') at = at.parent
-    this.judgeOfMessage = at?.judge
+    this.surrounding = at
   }
 
   /** Whether an error is not a failure but the broker's control flow, by the word of the adapter around the pipeline. */
   isControlFlow(error: unknown): boolean {
-    return this.judgeOfMessage?.(error) === 'deferred'
+    return this.surrounding?.isControlFlow?.(error) ?? false
   }
 
   async execute(): Promise<Record<string, unknown>> {

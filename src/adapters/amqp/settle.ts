@@ -40,7 +40,9 @@ export const FATE = {
   byHandler: 'settled by its handler',
 } as const
 
-export function settling(options: SettleOptions): Required<Pick<Adapter<ConsumeMessage>, 'judge' | 'settle'>> {
+export function settling(
+  options: SettleOptions,
+): Required<Pick<Adapter<ConsumeMessage>, 'judge' | 'isControlFlow' | 'settle'>> {
   const { requeue, settler, settleFailed, settled } = options
   return {
     judge(error, message, task) {
@@ -52,6 +54,8 @@ export function settling(options: SettleOptions): Required<Pick<Adapter<ConsumeM
       task.fate = again ? FATE.requeued : FATE.deadLettered
       return again ? 'retry' : 'failure'
     },
+    // AMQP has none. Asking the judge would ask the user's policy, of errors that are not the message's.
+    isControlFlow: () => false,
     settle(message, ending) {
       try {
         tell(options, message, ending)

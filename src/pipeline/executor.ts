@@ -4,9 +4,9 @@ import { failed, succeeded } from '../kernel/outcome.ts'
 import { type Attempt, body, isRepeated, openAttempt, perform } from './attempt.ts'
 import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
-import type { StepState } from './report.ts'
+import { NONE, type StepState } from './report.ts'
 import { retrying } from './retries.ts'
-import { NONE, type Run } from './run.ts'
+import type { Run } from './run.ts'
 import { skipped } from './step-task.ts'
 
 const MAX_FAILURES = 100

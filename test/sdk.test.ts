@@ -464,6 +464,31 @@ describe('in a process', { timeout: 60_000 }, () => {
 
     const proto = await run(folder, { ...env, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' })
     expect(proto.stderr).toContain('npm install @opentelemetry/exporter-trace-otlp-proto')
+    const grpc = await run(folder, { ...env, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
+    expect(grpc.stderr).toContain('npm install @opentelemetry/exporter-trace-otlp-grpc')
+  })
+
+  it('takes the exporter that OTEL_EXPORTER_OTLP_PROTOCOL names, and gives gRPC nothing that is HTTP’s', async () => {
+    const folder = await project(['@opentelemetry/sdk-trace-node'], report)
+    // A stand-in: what matters here is which package is asked, with what.
+    const name = '@opentelemetry/exporter-trace-otlp-grpc'
+    await mkdir(join(folder, 'node_modules', name), { recursive: true })
+    await writeFile(
+      join(folder, 'node_modules', name, 'index.js'),
+      `exports.OTLPTraceExporter = class {
+         constructor(config) { this.keys = Object.keys(config) }
+         export(spans, done) { console.error('sent', spans.length, this.keys.length); done({ code: 0 }) }
+         async shutdown() {}
+       }`,
+    )
+    const env = {
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:secret@127.0.0.1:4317',
+    }
+    const { stderr, stdout } = await run(folder, env)
+    expect(stderr).toContain('sent 1 0')
+    const destinations = [{ name: 'otlp', target: 'http://127.0.0.1:4317', delivered: 1 }]
+    expect(JSON.parse(stdout)).toMatchObject({ problems: [], destinations })
   })
 
   it('lets it end soon after close(), also where the backend never answers or refuses', async () => {

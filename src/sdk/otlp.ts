@@ -1,14 +1,12 @@
-// OTLP over HTTP: the SDK's own exporter, watched, and let go of in the end.
+// OTLP: the SDK's own exporter, watched, and let go of in the end.
 import type { Agent } from 'node:http'
 import type { SpanExporter } from '@opentelemetry/sdk-trace-node'
 import { fault } from '../kernel/faults.ts'
-import { env } from './environment.ts'
 import type { Destination } from './exporters.ts'
-import { load, MissingPackage } from './packages.ts'
 import type { Problems } from './problems.ts'
+import { endpoint, exporter as makeExporter } from './protocol.ts'
 
 type SdkPackage = typeof import('@opentelemetry/sdk-trace-node')
-type OtlpPackage = typeof import('@opentelemetry/exporter-trace-otlp-http')
 
 type ExportResult = Parameters<Parameters<SpanExporter['export']>[1]>[0]
 
@@ -16,15 +14,12 @@ type ExportResult = Parameters<Parameters<SpanExporter['export']>[1]>[0]
 const SUCCESS = 0
 const FAILED = 1
 
-const JSON_PACKAGE = '@opentelemetry/exporter-trace-otlp-http'
-const PROTO_PACKAGE = '@opentelemetry/exporter-trace-otlp-proto'
-
 /** @throws when no exporter is installed */
 export function otlp(sdk: SdkPackage, problems: Problems): Destination {
   const agents = new Set<Agent>()
-  // Endpoint, headers, time-out, compression and certificates the exporter reads from the environment itself.
-  const exporter: SpanExporter = new (loadExporter(problems).OTLPTraceExporter)(
+  const exporter = makeExporter(
     hasCertificates() ? {} : { httpAgentOptions: (protocol) => openAgent(protocol, agents) },
+    problems,
   )
   const target = endpoint()
   const inFlight = new Set<Promise<boolean>>()
@@ -70,25 +65,6 @@ export function otlp(sdk: SdkPackage, problems: Problems): Destination {
   }
 }
 
-function loadExporter(problems: Problems): OtlpPackage {
-  const protocol = env('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL') ?? env('OTEL_EXPORTER_OTLP_PROTOCOL')
-  if (protocol === 'http/protobuf') return load<OtlpPackage>(PROTO_PACKAGE)
-  if (protocol === 'http/json') return load<OtlpPackage>(JSON_PACKAGE)
-  if (protocol !== undefined) {
-    problems.add('protocol', `the OTLP protocol '${protocol}' is not supported; spans go over HTTP instead`)
-  }
-  try {
-    return load<OtlpPackage>(JSON_PACKAGE)
-  } catch (error) {
-    if (!(error instanceof MissingPackage)) throw error
-    try {
-      return load<OtlpPackage>(PROTO_PACKAGE)
-    } catch {
-      throw error
-    }
-  }
-}
-
 function hasCertificates(): boolean {
   return Object.keys(process.env).some((name) =>
     /^OTEL_EXPORTER_OTLP_(TRACES_)?(CLIENT_)?(CERTIFICATE|KEY)$/.test(name),
@@ -112,14 +88,6 @@ function close(agent: Agent): void {
   }
   for (const sockets of Object.values(agent.sockets)) for (const socket of sockets ?? []) socket.destroy(closed)
   agent.destroy()
-}
-
-function endpoint(): string {
-  const base = env('OTEL_EXPORTER_OTLP_ENDPOINT') ?? 'http://localhost:4318'
-  const url = env('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? `${base.replace(/\/$/, '')}/v1/traces`
-  if (!URL.canParse(url)) return 'the given endpoint, which is no URL'
-  const { protocol, host, pathname } = new URL(url)
-  return `${protocol}//${host}${pathname}`
 }
 
 function reason(error: unknown): string {

@@ -25,7 +25,7 @@ const worker = new Worker(
         }
       })
     }
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await new Promise((resolve) => setTimeout(resolve, 200))
   }),
   { connection, prefix, concurrency: 4, autorun: false },
 )

@@ -1,11 +1,12 @@
 // The chain of steps that a run could not have been shorter than, and how much time the others had to spare.
 
 export interface Timed {
-  readonly durationMs: number
+  /** 0 for what only looked like running. */
+  readonly workMs: number
 }
 
 export interface CriticalPath {
-  /** Indices, in the order in which they ran. Steps that took no time (skipped, restored, never run) end no path. */
+  /** Indices, in the order in which they ran. */
   readonly path: readonly number[]
   readonly lengthMs: number
   /** By index: `lengthMs` minus the longest chain through the step. */
@@ -24,7 +25,7 @@ export function criticalPath(
   order: readonly number[],
 ): CriticalPath {
   const durations = new Float64Array(steps.length)
-  for (let at = 0; at < steps.length; at++) durations[at] = (steps[at] as Timed).durationMs
+  for (let at = 0; at < steps.length; at++) durations[at] = (steps[at] as Timed).workMs
   const until = new Float64Array(steps.length) // the longest chain that ends with this step
   const from = new Float64Array(steps.length) // the longest chain that begins with it
   const before = new Int32Array(steps.length).fill(-1)
@@ -33,7 +34,8 @@ export function criticalPath(
     let longest = 0
     for (const need of needs[at] as readonly number[]) {
       const length = until[need] as number
-      if (length > longest) {
+      // Of two chains of equal length, not the one that ends with a step that did nothing.
+      if (length > longest || (length === longest && durations[before[at] as number] === 0)) {
         longest = length
         before[at] = need
       }

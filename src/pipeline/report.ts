@@ -36,6 +36,11 @@ export class StepState implements Timed {
     return (this.endedAt === 0 ? performance.now() : this.endedAt) - this.startedAt
   }
 
+  /** A skip and a restored output take a moment, but nobody waited for them: on the critical path they are nothing. */
+  get workMs(): number {
+    return this.status === 'skipped' || this.status === 'restored' ? 0 : this.durationMs
+  }
+
   get waitMs(): number {
     return this.startedAt === 0 ? 0 : this.startedAt - this.readyAt
   }

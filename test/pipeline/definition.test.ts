@@ -192,6 +192,19 @@ describe('the report', () => {
   })
 })
 
+describe('the critical path', () => {
+  it('goes past steps that were skipped', async () => {
+    const work = () => new Promise((resolve) => setTimeout(resolve, 5))
+    const run = pipeline('clips')
+      .step('load', work)
+      .step('skipped', ['load'], work, { skip: () => 'not today', optional: true })
+      .step('join', ['skipped', 'load'], work)
+      .run()
+    await run
+    expect(run.report().criticalPath).toEqual(['load', 'join'])
+  })
+})
+
 describe('the picture', () => {
   const clips = pipeline('clips')
     .step('end', () => {}, { timeoutMs: 90_000, retries: 2, optional: true })

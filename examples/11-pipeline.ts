@@ -2,7 +2,7 @@
 // prints: analysis\.pipeline .*✓
 // prints: step\.detect_cuts .*↻ retry
 // prints: step\.subtitles .*skipped
-// prints: critical path: download > transcribe > apply_cuts
+// prints: critical path: download > \w+ > apply_cuts
 // prints: s2\["detect_cuts<br/>success .* attempt 2"\]
 // prints: PIPELINE_FAILED at transcribe: no words in this language
 import { setTimeout as work } from 'node:timers/promises'

@@ -1,7 +1,7 @@
 // An executor that you have already, here p-graph, with the spans of a pipeline. Run: npx tsx examples/13-p-graph.ts
 // prints: build\.pipeline .*✓
 // prints: step\.bundle .*✓
-// prints: critical path: install > compile > bundle
+// prints: critical path: install > \w+ > bundle
 // prints: taskiq_steps_total\{pipeline="build",step="bundle",outcome="success"\} 1
 import { setTimeout as work } from 'node:timers/promises'
 import { PGraph } from 'p-graph'

@@ -66,7 +66,8 @@ export function body(attempt: Attempt, more?: object): Promise<unknown> {
     const context = contextOf(attempt, own, more)
     if (skip !== undefined) {
       const reason = await (skip as SkipFunction<object>)(context)
-      if (reason !== undefined && reason !== false) return skipped(task, String(reason))
+      // `null` is no reason either, though the types know only `undefined`: a step must not be skipped by accident.
+      if (reason !== undefined && reason !== null && reason !== false) return skipped(task, String(reason))
     }
     const output = await call(context)
     if (run.resume !== undefined && !step.final) attempt.json = encodeOutput(run.pipeline, step.id, output)

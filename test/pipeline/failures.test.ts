@@ -176,6 +176,13 @@ describe('a skip', () => {
     expect(run.report().steps.map(({ reason }) => reason)).toEqual([undefined, 'too long', 'too long', undefined])
   })
 
+  it('needs a reason: null is none', async () => {
+    const run = pipeline('plain')
+      .step('kept', () => 1, { skip: () => null as never })
+      .run()
+    expect(await run).toEqual({ kept: 1 })
+  })
+
   it('of an optional step gives its dependants undefined', async () => {
     const outputs = await pipeline('lenient')
       .step('skipped', () => 5, { skip: () => 'no', optional: true })

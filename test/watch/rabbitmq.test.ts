@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ChannelModel } from 'amqplib'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { makeQueue, openChannel, openConnection, queueName, takeAll } from '../support/amqp.ts'
 import { amqpUrl, rabbitMqManagementUrl } from '../support/rabbitmq.ts'
 import { watched } from './support.ts'
@@ -104,6 +104,13 @@ test('follows the connection that a function gives, as a client that reconnects 
   await w.sample()
   expect(await seen()).toBeGreaterThan(first ?? 0)
   expect(logs.named('watch.stale')).toEqual([])
+
+  // Also while the one before is still open, and without leaving a channel on it.
+  const before = vi.spyOn(current, 'createChannel')
+  current = await openConnection()
+  const after = vi.spyOn(current, 'createChannel')
+  await w.sample()
+  expect([before.mock.calls.length, after.mock.calls.length]).toEqual([0, 1])
 })
 
 test('the management API adds unsettled messages, the age of the next one, and the priorities asked for', async () => {
@@ -172,14 +179,14 @@ test('keeps no process alive, nor does the connection of its own', async () => {
     import { telemetry } from './src/telemetry.ts'
     import { watch } from './src/watch/index.ts'
     const rabbitmq = { connection: ${JSON.stringify(url)}, queues: ['missing'] }
-    await watch({ telemetry: telemetry(), rabbitmq, intervalMs: 100 }).sample()
+    await watch({ telemetry: telemetry(), rabbitmq, intervalMs: 60_000 }).sample()
     console.log('looked')
   `
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
   onTestFinished(() => void child.kill('SIGKILL'))
   const output: string[] = []
   child.stdout.on('data', (chunk) => output.push(String(chunk)))
-  const [code] = await once(child, 'exit')
+  const [code] = await once(child, 'close')
 
   expect(output.join('')).toContain('NOT_FOUND')
   expect(output.join('')).toContain('looked')

@@ -60,6 +60,7 @@ export class Declarer {
   private async open(): Promise<RabbitMqChannel> {
     const connection = await this.connector.connection()
     if (this.channel?.on === connection) return this.channel.channel
+    await this.leave()
     const channel = await connection.createChannel()
     const opened = { on: connection, channel }
     const gone = (): void => {
@@ -71,7 +72,7 @@ export class Declarer {
     return channel
   }
 
-  async close(): Promise<void> {
+  private async leave(): Promise<void> {
     const { channel } = this.channel ?? {}
     this.channel = undefined
     try {
@@ -79,6 +80,10 @@ export class Declarer {
     } catch {
       // Gone already, or its broker is: closed is what it was to be.
     }
+  }
+
+  async close(): Promise<void> {
+    await this.leave()
     await this.connector.close()
   }
 }

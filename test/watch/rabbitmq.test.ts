@@ -155,7 +155,14 @@ test('a management API that refuses takes nothing away from what the queue itsel
   expect(await metrics.value('taskiq_queue_depth', { queue, state: 'waiting' })).toBe(2)
   expect(await metrics.series('taskiq_queue_depth', { state: 'unacked' })).toEqual([])
   const lines = logs.named('watch.stale')
-  expect(lines).toMatchObject([{ part: 'management', queue }, { broker: `amqp://${new URL(url).host}` }])
+  const about = lines.map(({ part, queue, broker }) => [part, queue ?? broker])
+  expect(about).toEqual(
+    expect.arrayContaining([
+      ['management', queue],
+      [undefined, `amqp://${new URL(url).host}`],
+    ]),
+  )
+  expect(about).toHaveLength(2)
   expect(JSON.stringify(lines)).toContain('401')
   expect(JSON.stringify([lines, w.snapshot()])).not.toMatch(/hunter2|guest:/)
 })

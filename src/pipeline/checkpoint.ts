@@ -56,15 +56,15 @@ export class Resume {
   }
 
   async load(): Promise<void> {
-    let found: Readonly<Record<string, string>> | null | undefined
     try {
       const loading = Promise.resolve(this.store.load(this.key))
       if (!(await settledWithin(loading, PATIENCE))) throw new Error(`load() did not settle within ${PATIENCE} ms`)
-      found = await loading
+      const found = await loading
+      if (typeof found === 'object' && found !== null) this.accept(found)
     } catch (error) {
-      return this.failed([], error)
+      this.kept.clear() // of what a store gave only in part, nothing is certain
+      this.failed([], error)
     }
-    if (typeof found === 'object' && found !== null) this.accept(found)
   }
 
   // A step is restored only with all its needs: an output made from inputs that are made anew would not fit them.

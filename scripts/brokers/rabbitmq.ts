@@ -79,6 +79,7 @@ log.file = false
 log.console = true
 log.console.level = warning
 disk_free_limit.absolute = 16MB
+collect_statistics_interval = 1000
 ${memoryLimit === undefined ? '' : `vm_memory_high_watermark.absolute = ${memoryLimit}\n`}`,
   )
   return { config, plugins }

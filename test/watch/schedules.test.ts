@@ -1,7 +1,7 @@
 // What watch() sees of BullMQ's job schedulers, which the broker keeps: next and last runs, missed and overlapping ones.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Broker, openEmbedded } from '../../examples/demo/embedded.ts'
-import { emitted, ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
+import { ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { type Backend, holdingWorker, watched } from './support.ts'
 
 let embedded: Broker
@@ -99,9 +99,12 @@ describe.each([
     const queue = backend.queue(queueName())
     const schedule = queueName('tick')
     const { worker } = holdingWorker(backend, queue.name, { concurrency: 2 })
+    const both = new Promise<void>((resolve) => {
+      let started = 0
+      worker.on('active', () => ++started === 2 && resolve())
+    })
     await queue.upsertJobScheduler(schedule, { every: 300 }, { name: 'tick' })
-    await emitted(worker, 'active')
-    await emitted(worker, 'active')
+    await both
     const { w, metrics, logs } = await watched({ queues: [queue] })
     await w.sample()
     await w.sample()

@@ -1,4 +1,5 @@
 // The probes: alive without asking anybody, ready when the checks say so, and never slow.
+import { start } from 'taskspan/sdk'
 import { telemetry } from 'taskspan/telemetry'
 import { describe, expect, it } from 'vitest'
 import { ask, open } from './client.ts'
@@ -104,11 +105,25 @@ describe('/ready', () => {
       },
     })
     expect(await ask(served, '/ready')).toMatchObject({ status: 503, json: { status: 'draining' } })
-    expect(await ask(served, '/ready')).toMatchObject({ status: 503, json: { status: 'draining', checks: {} } })
+    const drained = await ask(served, '/ready')
+    expect([drained.status, drained.json.status, drained.json.checks]).toEqual([503, 'draining', {}])
     state = 'closed'
     expect((await ask(served, '/ready')).status).toBe(503)
     expect(asked).toBe(1)
     expect((await ask(served, '/health')).status).toBe(200)
+  })
+
+  it('is 503 from the moment that sdk.close() is called until the end', async () => {
+    const sdk = start({ app: 'shop' })
+    const served = await open({ sdk })
+    expect((await ask(served, '/ready')).status).toBe(200)
+    let release: () => void = () => {}
+    const busy = { close: () => new Promise<void>((resolve) => (release = resolve)) }
+    const closing = sdk.close({ workers: [busy] })
+    expect(await ask(served, '/ready')).toMatchObject({ status: 503, json: { status: 'draining' } })
+    release()
+    await closing
+    expect((await ask(served, '/ready')).status).toBe(503)
   })
 
   it('is 503 when watch() says that this worker should get no work', async () => {

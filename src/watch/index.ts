@@ -65,9 +65,10 @@ export function watch(options: WatchOptions): Watch {
     const looks = outside(() => {
       guard('watch', 'process', () => ownBoard.show(processReadings(own.look())))
       guard('watch', 'still_running', () => still.look())
-      return [...queues, ...brokers].map((each) => each.look())
+      return [...queues, ...brokers].map((each) => guard('watch', 'look', () => each.look()))
     })
-    return Promise.all(looks)
+    // Whatever is wrong with one of them, nothing may be thrown or rejected in a timer of ours.
+    return Promise.allSettled(looks)
   }
 
   const timer = setInterval(look, intervalMs)

@@ -3,7 +3,7 @@ import type { Context } from '@opentelemetry/api'
 import type { BulkJobOptions, FlowJob, Job, Processor, Telemetry, Worker } from 'bullmq'
 import { compose } from '../kernel/compose.ts'
 import { consumer } from '../kernel/consumer.ts'
-import { show, TaskspanError } from '../kernel/errors.ts'
+import { checkOptions, show, TaskspanError } from '../kernel/errors.ts'
 import { type Adapter, currentTask, type Middleware } from '../kernel/task.ts'
 import { tracing } from '../middleware/tracing.ts'
 import { type InjectBulkOptions, sendBulk, sendFlow } from './bullmq/inject.ts'
@@ -15,15 +15,21 @@ export { type BullmqCheckpoint, type CheckpointOptions, checkpoint } from './bul
 export { type InjectBulkOptions, type InjectOptions, inject } from './bullmq/inject.ts'
 export type { Observation } from './bullmq/observe.ts'
 
+export interface InstrumentOptions {
+  /** Names every task of this processor. Default: the job's name, and the queue's for `__default__`. */
+  readonly name?: string | undefined
+}
+
 /** What `bullmq()` gives. */
 export interface BullmqInstrument {
   /**
    * Wraps a processor. Types, `name` and `length` are kept: BullMQ decides by the length whether to pass a signal.
    *
-   * @throws {TaskspanError} `PROCESSOR_IS_FILE` for a file or URL; `INVALID_OPTION` for anything but a function
+   * @throws {TaskspanError} `PROCESSOR_IS_FILE` for a file or URL; `INVALID_OPTION` for anything but a function;
+   * `UNKNOWN_OPTION`
    */
   // biome-ignore lint/suspicious/noExplicitAny: BullMQ's own default for a processor whose types the user has not given
-  <P extends Processor<any, any, any, any> = Processor>(processor: P): P
+  <P extends Processor<any, any, any, any> = Processor>(processor: P, options?: InstrumentOptions): P
   /**
    * Watches a worker for what no processor sees: jobs failed without it, lost locks, lost attempts, worker errors.
    *
@@ -45,10 +51,11 @@ export interface BullmqInstrument {
 export function bullmq(...middleware: Middleware[]): BullmqInstrument {
   const onion = compose(...middleware)
   const ran: Ran = new WeakMap()
-  const consume = consumer(remembering(ran), onion)
 
-  const instrument = <P extends Processor>(processor: P): P => {
+  const instrument = <P extends Processor>(processor: P, options: InstrumentOptions = {}): P => {
     if (typeof processor !== 'function') throw notAFunction(processor)
+    checkOptions('bullmq: instrument', options, { name: 'string' })
+    const consume = consumer(remembering(ran, options.name), onion)
     function instrumented(this: unknown, ...args: Parameters<P>): Promise<unknown> {
       const [job, , signal] = args as unknown as [Job, string | undefined, AbortSignal | undefined]
       const handler = (): Promise<unknown> => {
@@ -68,9 +75,11 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
 }
 
 // A job whose middleware threw before the handler ran has been seen, if anyone asked what the throw means.
-function remembering(ran: Ran): Adapter<Job> {
+function remembering(ran: Ran, name: string | undefined): Adapter<Job> {
+  const { read } = bullmqAdapter
   return {
     ...bullmqAdapter,
+    read: name === undefined ? read : (job) => ({ ...read(job), name }),
     judge(error, job, task) {
       ran.set(job, task)
       return judge(error, job)

@@ -35,6 +35,19 @@ describe('a job as a task', () => {
     expect(span.attributes['messaging.message.id']).toBe('clip-7')
   })
 
+  it('has the name that its processor was given', async () => {
+    const { t } = await record()
+    const queue = openQueue(queueName('render'))
+    const names: (string | undefined)[] = []
+    const processor = async () => void names.push(currentTask()?.name)
+    const worker = openWorker(queue.name, bullmq(t)(processor, { name: 'render_any' }))
+    const done = ended(worker)
+    await queue.add('render_clip', {})
+    await done
+    expect(names).toEqual(['render_any'])
+    expect(() => bullmq(t)(processor, { nam: 'x' } as never)).toThrow(/unknown option 'nam'/)
+  })
+
   it('has the name of its queue when it has none', async () => {
     const task = await run('__default__')
     expect(task.name).toBe(task.queue)

@@ -18,8 +18,7 @@ export function profile(): Route & { close(): void } {
     isWrite: true,
     answer({ query, signal }): Stream {
       const seconds = wholeNumber(query, 'seconds', 30, MAX_S)
-      if (isRunning)
-        throw new Refusal(409, 'profile_running', 'A profile is being taken already.', 'Wait until it ends.')
+      if (isRunning) throw new Refusal(409, 'profile_running', 'A profile is being taken.', 'Wait until it ends.')
       isRunning = true
       const ended = AbortSignal.any([signal, closing.signal])
       return {

@@ -52,7 +52,7 @@ export function failed(task: Task, error: unknown): Ending {
   return ending
 }
 
-// The order is the contract's: control flow, refusal, cancellation, and only then failure.
+// The order is fixed and documented: control flow, refusal, cancellation, and only then failure.
 function judge(task: Task, error: unknown): Outcome {
   // Whatever a judge does with the error, the task's own error goes on: this runs between a throw and its rethrow.
   const judged =

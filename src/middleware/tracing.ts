@@ -40,7 +40,7 @@ export interface TracingOptions extends CorrelationOptions {
 }
 
 /**
- * Middleware that gives each task a span, with the contract's names, kinds, attributes, status and links.
+ * Middleware that gives each task a span, with the documented names, kinds, attributes, status and links.
  *
  * Without a registered OpenTelemetry SDK it costs next to nothing and records nothing.
  *

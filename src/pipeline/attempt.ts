@@ -39,7 +39,7 @@ export function perform({ run, task }: Attempt, core: () => Promise<unknown>): P
   return settled(() => inside(task, () => run.onion(task, core)))
 }
 
-// The contract's words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
+// The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
 function judge(run: Run, task: Task, error: unknown): Outcome {
   if (error instanceof StepTimeoutError && error.isOf(task.message)) return 'timeout'
   if (run.isControlFlow(error)) return 'cancelled'

@@ -1,4 +1,4 @@
-// Loggers: the contract's envelope for pino, and a logger that carries the fields of whatever runs.
+// Loggers: one envelope for pino, and a logger that carries the fields of whatever runs.
 import { diag } from '@opentelemetry/api'
 import { type Logger, type LoggerOptions, pino } from 'pino'
 import { fault, guard } from '../../kernel/faults.ts'
@@ -43,7 +43,7 @@ export function pinoOptions(more: LoggerOptions = {}): LoggerOptions {
 }
 
 /**
- * A pino logger with the contract's envelope, to stdout unless told otherwise.
+ * A pino logger with the envelope of `pinoOptions()`, to stdout unless told otherwise.
  *
  * @param more your own pino options; they win
  * @param destination a pino destination or transport. Default: stdout

@@ -89,8 +89,11 @@ function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | 
     const name = task.endDetails?.['task.name'] ?? task.name
     if (!ending.threw) all.sent.cell(task.queue, String(name)).add(typeof count === 'number' ? count : 1)
   } else if (task.kind === 'step') {
-    all.steps.cell(task.queue, task.name, ending.outcome).add(1)
-    all.stepDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(), Date.now())
+    const series = all.ofStep(task)
+    series.ended(ending.outcome).add(1)
+    // What was skipped or restored took no time: it would make every quantile look better than the work is.
+    if (ending.outcome === 'skipped' || ending.outcome === 'restored') return
+    series.duration(result).observe(seconds, sampledSpan(), task.startedAt + ending.durationMs)
   } else if (task.kind === 'service') {
     all.serviceDuration.cell(task.name, result).observe(seconds, sampledSpan(), Date.now())
   } else if (task.kind === 'ext') {

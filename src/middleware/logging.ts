@@ -102,7 +102,9 @@ function startFields(task: Task): LogFields {
 
 function ended(logger: Logger, task: Task, ending: Ending, slowAfterMs: number): void {
   const { outcome, durationMs } = ending
-  const [level, verb] = VERBS[outcome]
+  const [usual, verb] = VERBS[outcome]
+  // A pipeline of a thousand steps must not write a thousand lines to say that all went well; its own line says it.
+  const level = task.kind === 'step' && usual === 'info' ? 'debug' : usual
   const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
   write(logger, level, () => endFields(task, ending), message)
   if (task.kind === 'task' && durationMs > slowAfterMs) {

@@ -35,7 +35,11 @@ describe('the address', () => {
   })
 
   it('cannot be reached from elsewhere by default', async () => {
-    const served = await open()
+    const served = await serve({
+      telemetry: telemetry({ registry: recordMetrics().registry, logging: false }),
+      port: 0,
+    })
+    onTestFinished(() => served.close())
     const outside = Object.values(networkInterfaces())
       .flatMap((list) => list ?? [])
       .find(({ internal, family }) => !internal && family === 'IPv4')

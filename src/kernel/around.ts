@@ -129,7 +129,8 @@ function startFrom<T>(
     }
     states[at] = state
     if (state?.context !== undefined) {
-      return runInContext(state.context, () => startFrom(chain, at + 1, states, task, core))
+      const isLast = at + 1 === chain.length
+      return runInContext(state.context, isLast ? core : () => startFrom(chain, at + 1, states, task, core))
     }
   }
   return core()

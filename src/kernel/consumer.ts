@@ -70,8 +70,8 @@ export function within<T>(task: Task, fn: () => T, bound: Scope['bound'] = EMPTY
 }
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
-export function inside<T>(task: Task, fn: () => T): T {
-  return shared.scope.run({ task, bound: shared.scope.getStore()?.bound ?? EMPTY }, fn)
+export function inside<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {
+  return shared.scope.run({ task, bound: shared.scope.getStore()?.bound ?? EMPTY }, fn, ...args)
 }
 
 async function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: Promise<unknown>): Promise<unknown> {

@@ -17,6 +17,12 @@ export interface SpanNames {
   readonly recovered: string
   readonly outcome: string
   readonly stepOutcome: string
+  readonly pipelineName: string
+  readonly runId: string
+  readonly stepId: string
+  readonly stepAttempt: string
+  readonly stepNeeds: string
+  readonly stepWaitMs: string
   readonly pipelineOutcome: string
   readonly willRetry: string
   readonly truncated: string
@@ -51,6 +57,12 @@ export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
       recovered: `${prefix}.recovered`,
       outcome: `${prefix}.outcome`,
       stepOutcome: `${prefix}.step.outcome`,
+      pipelineName: `${prefix}.pipeline.name`,
+      runId: `${prefix}.pipeline.run_id`,
+      stepId: `${prefix}.step.id`,
+      stepAttempt: `${prefix}.step.attempt`,
+      stepNeeds: `${prefix}.step.needs`,
+      stepWaitMs: `${prefix}.step.wait_ms`,
       pipelineOutcome: `${prefix}.pipeline.outcome`,
       willRetry: `${prefix}.will_retry`,
       truncated: `${prefix}.truncated`,

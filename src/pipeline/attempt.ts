@@ -36,7 +36,7 @@ export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal
 /** Runs an attempt through the onion. `core` is the step's function, or what stands in for it. */
 export function perform({ run, task }: Attempt, core: () => Promise<unknown>): Promise<unknown> {
   // A middleware of the user's may throw before its first await, or return no promise.
-  return settled(() => inside(task, () => run.onion(task, core)))
+  return settled(() => inside(task, run.onion, task, core))
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.

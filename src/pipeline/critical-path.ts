@@ -30,9 +30,12 @@ export function criticalPath(
   const from = new Float64Array(steps.length) // the longest chain that begins with it
   const before = new Int32Array(steps.length).fill(-1)
   let last = -1
-  for (const at of order) {
+  for (let n = 0; n < order.length; n++) {
+    const at = order[n] as number
+    const mine = needs[at] as readonly number[]
     let longest = 0
-    for (const need of needs[at] as readonly number[]) {
+    for (let m = 0; m < mine.length; m++) {
+      const need = mine[m] as number
       const length = until[need] as number
       // Of two chains of equal length, not the one that ends with a step that did nothing.
       if (length > longest || (length === longest && durations[before[at] as number] === 0)) {
@@ -47,7 +50,11 @@ export function criticalPath(
     const at = order[n] as number
     const length = (from[at] as number) + (durations[at] as number)
     from[at] = length
-    for (const need of needs[at] as readonly number[]) from[need] = Math.max(from[need] as number, length)
+    const mine = needs[at] as readonly number[]
+    for (let m = 0; m < mine.length; m++) {
+      const need = mine[m] as number
+      if (length > (from[need] as number)) from[need] = length
+    }
   }
 
   const lengthMs = last < 0 ? 0 : (until[last] as number)

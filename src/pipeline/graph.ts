@@ -40,6 +40,8 @@ export interface Graph {
   /** Steps that no other step reads, and steps that run at the end. */
   readonly sinks: readonly number[]
   readonly finals: readonly number[]
+  /** How many needs each step has: a run counts down a copy. */
+  readonly open: Int32Array
   /** How many steps read a step's output, final ones included. */
   readonly readers: Int32Array
   /** Each step after its needs; in definition order unless the steps came as data. */
@@ -161,6 +163,7 @@ export class StepList {
       needs,
       dependants,
       needIds: needs.map((list) => list.slice(0, MAX_NEED_IDS).map((need) => (steps[need] as Step).id)),
+      open: Int32Array.from(needs.map((list) => list.length)),
       sinks: indices.filter((at) => !steps[at]?.final && dependants[at]?.length === 0),
       finals: indices.filter((at) => steps[at]?.final),
       readers,

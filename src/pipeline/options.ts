@@ -60,7 +60,10 @@ export interface PipelineOptions {
 export interface RunOptions<Id extends string = string, Keep extends Id = Id> {
   /** Names the run in spans and logs; default: made, or that of the run that is resumed. */
   readonly id?: string | undefined
-  /** Stops the run: steps get the signal, are awaited, and the run rejects with `PIPELINE_CANCELLED`. */
+  /**
+   * Stops the run: steps get the signal, are awaited, and the run rejects with `PIPELINE_CANCELLED`. Default: the signal
+   * of the task, or of the step, that the run is made in, where it has one.
+   */
   readonly signal?: AbortSignal | undefined
   /** Where finished steps are kept, so that the next run of this task does not repeat them. */
   readonly checkpoint?: Checkpoint | undefined

@@ -53,6 +53,8 @@ export class Run implements Reported {
   private readonly kept: ReadonlySet<string>
   private readonly outer = currentTask()
   private readonly surrounding: Task | undefined
+  /** What stops the run: the caller's signal, else that of the task or step that it runs in. */
+  private readonly signal: AbortSignal | undefined
 
   constructor(
     private readonly definition: Definition,
@@ -66,6 +68,7 @@ export class Run implements Reported {
     this.onFailure = definition.options.onFailure ?? 'abort'
     this.input = input
     this.id = options.id ?? ''
+    this.signal = options.signal ?? this.outer?.signal
     this.states = graph.steps.map(({ id }) => new StepState(id))
     this.outputs = new Array<unknown>(graph.steps.length).fill(NONE)
     setMaxListeners(0, this.controller.signal) // a thousand steps may listen to one signal
@@ -94,7 +97,7 @@ export class Run implements Reported {
     const task = createTask(
       'pipeline',
       { name: pipeline, queue: pipeline, id: this.id, details },
-      { message: this, signal: this.options.signal, judge: (error) => this.judge(error) },
+      { message: this, signal: this.signal, judge: (error) => this.judge(error) },
     )
     this.task = task
     return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
@@ -113,7 +116,7 @@ export class Run implements Reported {
       this.progress = this.reporter(task)
       await this.steps()
       const failure = this.failure()
-      const isCancelled = this.options.signal?.aborted || this.judge(failure) === 'cancelled'
+      const isCancelled = this.signal?.aborted || this.judge(failure) === 'cancelled'
       this.outcome = failure === undefined ? 'success' : isCancelled ? 'cancelled' : 'failure'
       const late = await runFinalSteps(this, this.outcome, failure)
       await this.resume?.settle()
@@ -136,7 +139,7 @@ export class Run implements Reported {
   }
 
   private async steps(): Promise<void> {
-    const { signal } = this.options
+    const { signal } = this
     const executor = new Executor(this)
     const cancel = (): void => {
       if (!this.isStopped) this.cancelled = { reason: signal?.reason }

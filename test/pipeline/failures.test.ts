@@ -399,6 +399,34 @@ describe("the caller's signal", () => {
     expect(removed).toEqual(added)
   })
 
+  it('is, where none is given, that of the task around the run, and of the step around a nested one', async () => {
+    const closing = new AbortController()
+    const listens = pipeline('inner').step('listens', async ({ signal }) => {
+      closing.abort(boom)
+      expect(signal.reason).toBe(boom)
+    })
+    const inner: PipelineError[] = []
+    const outer = pipeline('outer')
+      .step('nests', async () => inner.push(await errorOf(listens.step('never', ['listens'], () => {}).run(undefined))))
+      .step('next', ['nests'], () => {})
+    const run = runner((_task, next) => next())({}, () => outer.run(undefined), closing.signal)
+    expect(await errorOf(run)).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom, pipeline: 'outer' })
+    expect(inner).toMatchObject([{ code: 'PIPELINE_CANCELLED', cause: boom, pipeline: 'inner' }])
+  })
+
+  it('that is given holds, whatever the task around the run has', async () => {
+    const { signal } = new AbortController()
+    const run = runner((_task, next) => next())(
+      {},
+      () =>
+        pipeline('own')
+          .step('only', () => 5)
+          .run(undefined, { signal }),
+      AbortSignal.abort(boom),
+    )
+    expect(await run).toEqual({ only: 5 })
+  })
+
   it('may be listened to by a thousand steps without a warning', async () => {
     const warnings: unknown[] = []
     const warn = (warning: unknown) => void warnings.push(warning)

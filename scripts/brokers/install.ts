@@ -33,7 +33,7 @@ async function findOrInstall({ find, debianPackage, variable }: Requirement): Pr
   if (process.getuid?.() !== 0 || !existsSync(APT)) {
     throw new Error(`${debianPackage} is not installed, and only root on Debian can install it here. ${advice}`)
   }
-  console.log(`[brokers] installing ${debianPackage} with apt-get`)
+  console.log(`[install] ${debianPackage} with apt-get`)
   if (!listsAreFresh) await apt('update') // a failure here is told by the install that follows
   listsAreFresh = true
   const output = await apt('install', '-y', '--no-install-recommends', debianPackage)
@@ -49,7 +49,7 @@ async function apt(...args: string[]): Promise<string> {
     const { code, output } = await run(APT, ['-q', '-o', 'DPkg::Lock::Timeout=300', ...args])
     const locked = code !== 0 && /could not get lock|unable to (acquire|lock)/i.test(output)
     if (!locked || Date.now() > giveUpAt) return output.split('\n').slice(-15).join('\n')
-    console.log('[brokers] apt-get is busy with something else, waiting')
+    console.log('[install] apt-get is busy with something else, waiting')
     await sleep(2000)
   }
 }

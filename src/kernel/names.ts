@@ -348,6 +348,12 @@ export const WATCH_METRIC = {
     labels: ['quantile'],
     help: 'How late the event loop ran its timers since the sample before, in seconds.',
   },
+  cpu: {
+    name: 'process_cpu_seconds_total',
+    type: 'counter',
+    labels: [],
+    help: 'CPU time that the process has used, in seconds.',
+  },
   residentMemory: {
     name: 'process_resident_memory_bytes',
     type: 'gauge',

@@ -1,9 +1,11 @@
-// The process itself: how late its event loop is, how much memory it has and may have.
+// The process itself: how late its event loop is, how much CPU it used, how much memory it has and may have.
 import { totalmem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Reading } from './gauges.ts'
 
 export interface ProcessSnapshot {
+  /** User and system time since the process began. */
+  readonly cpuSeconds: number
   readonly residentBytes: number
   readonly heapUsedBytes: number
   /** The container's limit; undefined where there is none. */
@@ -36,10 +38,14 @@ export class ProcessWatch {
 
   snapshot(): ProcessSnapshot {
     const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
     const limit = process.constrainedMemory()
     // Without a limit it is 0, or more than the machine has.
     const memoryLimitBytes = limit > 0 && limit < totalmem() ? limit : undefined
-    return { residentBytes: rss, heapUsedBytes: heapUsed, memoryLimitBytes, eventLoopLagMs: this.lag }
+    return {
+      cpuSeconds: (user + system) / 1e6,
+      ...{ residentBytes: rss, heapUsedBytes: heapUsed, memoryLimitBytes, eventLoopLagMs: this.lag },
+    }
   }
 
   close(): void {
@@ -53,8 +59,9 @@ function late(nanoseconds: number): number {
 }
 
 export function processReadings(snapshot: ProcessSnapshot): Reading[] {
-  const { residentBytes, heapUsedBytes, memoryLimitBytes, eventLoopLagMs: lag } = snapshot
+  const { cpuSeconds, residentBytes, heapUsedBytes, memoryLimitBytes, eventLoopLagMs: lag } = snapshot
   return [
+    ['cpu', [], cpuSeconds],
     ['residentMemory', [], residentBytes],
     ['heapUsed', [], heapUsedBytes],
     ['memoryLimit', [], memoryLimitBytes],

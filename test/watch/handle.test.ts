@@ -173,18 +173,22 @@ test('what it asks makes no spans, and its lines carry nothing of the request th
   expect(line).not.toHaveProperty('trace_id')
 })
 
-test('shows memory and how late the event loop is', async () => {
+test('shows CPU, memory and how late the event loop is', async () => {
   const { w, metrics } = await watched({})
   const lag = (quantile: string) => metrics.value('taskiq_process_event_loop_lag_seconds', { quantile })
   await expect.poll(() => w.sample().then(() => lag('1'))).toBeGreaterThanOrEqual(0)
   await new Promise((resolve) => setTimeout(resolve, 60)) // two ticks of the histogram, or the block falls before them
+  const before = (await metrics.value('taskiq_process_cpu_seconds_total')) ?? Number.NaN
+  const started = process.cpuUsage()
   const until = performance.now() + 200
   while (performance.now() < until);
+  const used = process.cpuUsage(started)
   await new Promise((resolve) => setTimeout(resolve, 60))
   await w.sample()
 
   expect(await lag('1')).toBeGreaterThan(0.1)
   expect(await lag('1')).toBeLessThan(2)
+  expect(await metrics.value('taskiq_process_cpu_seconds_total')).toBeGreaterThanOrEqual(before + used.user / 1e6)
   expect(await metrics.value('taskiq_process_resident_memory_bytes')).toBeGreaterThan(10_000_000)
   expect(await metrics.value('taskiq_process_heap_used_bytes')).toBeGreaterThan(1_000_000)
   expect(w.snapshot().process.eventLoopLagMs?.max).toBeGreaterThan(100)

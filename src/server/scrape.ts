@@ -1,10 +1,8 @@
 // /metrics: one rendering at a time and format, shared by those who ask meanwhile.
 import type { Registry } from 'prom-client'
 import { render } from '../middleware/metrics.ts'
-import { type Answer, Refusal } from './answer.ts'
-import { type Desk, inTime, needed, type Route } from './route.ts'
-
-const LIMIT_MS = 10_000
+import type { Answer } from './answer.ts'
+import { type Desk, needed, type Route } from './route.ts'
 
 export function scrape({ sources }: Desk): Route {
   const running = new Map<string, Promise<Answer>>()
@@ -13,8 +11,7 @@ export function scrape({ sources }: Desk): Route {
     const format = accept.includes('application/openmetrics-text') ? 'application/openmetrics-text' : ''
     let answer = running.get(format)
     if (answer === undefined) {
-      // A collector of the user's that never answers must not be waited for by every scrape from then on.
-      answer = inTime(LIMIT_MS, renderOnce(registry, format), late).finally(() => running.delete(format))
+      answer = renderOnce(registry, format).finally(() => running.delete(format))
       running.set(format, answer)
     }
     return answer
@@ -30,13 +27,4 @@ const NO_METRICS = 'Remove `metrics: false` from telemetry().'
 async function renderOnce(registry: Registry, accept: string): Promise<Answer> {
   const { contentType, body } = await render(registry, accept)
   return { status: 200, contentType, body: Buffer.from(body) }
-}
-
-function late(): Refusal {
-  return new Refusal(
-    503,
-    'timeout',
-    `The metrics were not collected within ${LIMIT_MS} ms.`,
-    'Look for a slow collect().',
-  )
 }

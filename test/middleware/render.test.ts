@@ -3,10 +3,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, Summary } f
 import { metrics, render } from 'taskspan/metrics'
 import { telemetry } from 'taskspan/telemetry'
 import { recordMetrics, recordSpans } from 'taskspan/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Family, parse } from '../support/exposition.ts'
 import { faultsOf } from '../support/faults.ts'
-import { runner } from '../support/run.ts'
+import { gate, runner, turns } from '../support/run.ts'
 
 const { PROMETHEUS_CONTENT_TYPE: CLASSIC, OPENMETRICS_CONTENT_TYPE: OPEN_METRICS } = Registry
 const SCRAPER = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'
@@ -140,6 +140,35 @@ describe('a collector that fails', () => {
       expect(families.get('level')?.samples).toMatchObject([{ value: -1.5e-7 }])
     }
     expect(faults()).toBe(2)
+  })
+
+  it('and never settles is left out after 5 s, and not asked again until it has settled', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const registry = new Registry()
+    const { open, opened } = gate()
+    let asked = 0
+    const collect = (): Promise<void> => {
+      asked++
+      return opened
+    }
+    const slow = new Gauge({ name: 'disk_free', help: 'h', registers: [registry], collect })
+    slow.set(7)
+    new Gauge({ name: 'level', help: 'h', registers: [registry] }).set(1)
+    const faults = faultsOf('metrics', 'collect')
+
+    const first = classic(registry)
+    await vi.advanceTimersByTimeAsync(4_999)
+    expect(faults()).toBe(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect([...(await first).keys()]).toEqual(['level'])
+    expect([...(await openMetrics(registry)).keys()]).toEqual(['level']) // at once: no time passes here
+    expect([asked, faults()]).toEqual([1, 2])
+
+    open()
+    await turns()
+    expect((await classic(registry)).get('disk_free')?.samples).toMatchObject([{ value: 7 }])
+    expect([asked, faults(), vi.getTimerCount()]).toEqual([2, 2, 0])
   })
 })
 

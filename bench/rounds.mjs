@@ -1,0 +1,57 @@
+// Contenders side by side: one process each, taking turns in alternating order, on one machine at one time.
+import { fork } from 'node:child_process'
+
+/**
+ * Has every contender run `rounds` rounds in each of `generations` sets of fresh processes, never two at a time. The
+ * order is turned around from round to round, so that a machine that slows down or speeds up favours nobody.
+ *
+ * @param {{
+ *   script: URL, contenders: readonly string[], generations: number, rounds: number, question: object,
+ *   execArgv?: readonly string[], progress?: (text: string) => void,
+ * }} plan `question` is sent for each round, and once before, to warm up; a contender answers it with numbers
+ * @returns {Promise<Record<string, Record<string, number>[][]>>} answers by contender, generation and round
+ */
+export async function inRounds({ script, contenders, generations, rounds, question, execArgv = [], progress }) {
+  const answers = Object.fromEntries(contenders.map((name) => [name, []]))
+  for (let generation = 0; generation < generations; generation++) {
+    const processes = contenders.map((name) => start(script, name, execArgv))
+    try {
+      for (const each of processes) await each.ask({ ...question, warmUp: true })
+      for (const each of processes) answers[each.name].push([])
+      for (let round = 0; round < rounds; round++) {
+        progress?.(`processes ${generation + 1} of ${generations}, round ${round + 1} of ${rounds}`)
+        for (const each of round % 2 === 0 ? processes : processes.toReversed()) {
+          answers[each.name][generation].push(await each.ask(question))
+        }
+      }
+    } finally {
+      for (const each of processes) each.stop()
+    }
+  }
+  return answers
+}
+
+function start(script, name, execArgv) {
+  const child = fork(script, [name], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return {
+    name,
+    ask: (question) =>
+      new Promise((resolve, reject) => {
+        const gone = (code) => reject(new Error(`contender '${name}' ended with code ${code}`))
+        child.once('exit', gone)
+        child.once('message', (answer) => {
+          child.off('exit', gone)
+          resolve(answer)
+        })
+        child.send(question)
+      }),
+    stop: () => child.kill(),
+  }
+}
+
+/** In a contender's process: answers each question of the rounds. */
+export function answering(answer) {
+  process.on('message', async (question) => {
+    process.send(await answer(question))
+  })
+}

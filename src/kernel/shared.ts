@@ -20,6 +20,8 @@ interface Shared {
   readonly correlation: Set<string>
   /** Who this process is, once `start()` has said so. */
   identity?: Identity | undefined
+  /** Those who keep the spans that end in this process; an SDK of ours tells them. */
+  readonly ended: Set<(span: object) => void>
   /** The last `telemetry()` of this process: it sees the calls that are made outside of any task. */
   telemetry?: Middleware | undefined
 }
@@ -28,6 +30,6 @@ interface Shared {
 const KEY = Symbol.for('taskspan.shared.1')
 const home = globalThis as { [KEY]?: Shared }
 
-home[KEY] ??= { scope: new AsyncLocalStorage(), faults: new Map(), correlation: new Set() }
+home[KEY] ??= { scope: new AsyncLocalStorage(), faults: new Map(), correlation: new Set(), ended: new Set() }
 
 export const shared: Shared = home[KEY]

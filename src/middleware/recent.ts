@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { around } from '../kernel/around.ts'
 import { guard } from '../kernel/faults.ts'
 import { type Ending, errorType } from '../kernel/outcome.ts'
+import { shared } from '../kernel/shared.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { isTappable, tap } from './recent/lines.ts'
 import { Ring } from './recent/ring.ts'
@@ -40,6 +41,7 @@ export class Recent {
   private readonly ended = new Ring<EndedSpan>(MAX_SPANS, MAX_BYTES)
   private readonly written = new Ring<string>(MAX_LINES, MAX_BYTES)
   private readonly live = new Set<Task>()
+  private readonly seen = new WeakSet<object>()
   private open_ = 0
   private untap: () => void = () => {}
 
@@ -65,12 +67,14 @@ export class Recent {
     if (this.open_++ === 0 && this.logger !== undefined) {
       this.untap = tap(this.logger, (line) => this.written.push(line, line.length * 2))
     }
+    shared.ended.add(this.keepSpan)
     let isOpen = true
     return () => {
       if (!isOpen) return
       isOpen = false
       if (--this.open_ > 0) return
       this.untap()
+      shared.ended.delete(this.keepSpan)
       for (const ring of [this.outcomes, this.runs, this.ended, this.written]) ring.clear()
       this.live.clear()
     }
@@ -109,8 +113,15 @@ export class Recent {
       if (run !== undefined) this.runs.push(run, run.steps.length)
     }
     this.live.delete(task)
-    const span = endedSpan(task.span)
-    if (span !== undefined) this.ended.push(span, weigh(span))
+    this.keepSpan(task.span)
+  }
+
+  // An SDK of ours tells of every span, those of tasks too; any other tells of none.
+  private readonly keepSpan = (ended: object | undefined): void => {
+    const span = endedSpan(ended)
+    if (span === undefined || this.seen.has(span)) return
+    this.seen.add(span)
+    this.ended.push(span, weigh(span))
   }
 
   private noticed(event: TaskEvent): void {

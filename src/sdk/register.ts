@@ -1,6 +1,7 @@
 // Puts the SDK together and registers it: resource, destinations, context, propagators.
 import type { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { type Destination, destinations } from './exporters.ts'
+import { keptProcessor } from './kept.ts'
 import { load } from './packages.ts'
 import type { Problems } from './problems.ts'
 import { propagator } from './propagators.ts'
@@ -21,7 +22,7 @@ export function register(attributes: Readonly<Record<string, string>>, problems:
   // Sampler (OTEL_TRACES_SAMPLER), span limits and batch sizes (OTEL_BSP_*) the SDK reads from the environment itself.
   const provider = new sdk.NodeTracerProvider({
     resource: defaultResource().merge(resourceFromAttributes(attributes)),
-    spanProcessors: to.map(({ processor }) => processor),
+    spanProcessors: [...to.map(({ processor }) => processor), keptProcessor()],
   })
   const chosen = propagator(problems)
   provider.register(chosen === undefined ? {} : { propagator: chosen })

@@ -4,6 +4,7 @@ import { SpanKind, trace } from '@opentelemetry/api'
 import { pino } from 'pino'
 import { log } from 'taskspan/logging'
 import { pipeline } from 'taskspan/pipeline'
+import { start } from 'taskspan/sdk'
 import { service } from 'taskspan/spans'
 import { telemetry } from 'taskspan/telemetry'
 import { fakeBroker, recordLogs, recordMetrics } from 'taskspan/testing'
@@ -342,6 +343,26 @@ describe('/debug', () => {
         { key: 'url', value: { stringValue: 'redis://***@host' } },
       ]),
     )
+  })
+
+  it('/traces shows the spans of others too, each once, where start() runs, and keeps none before it is opened', async () => {
+    vi.stubEnv('OTEL_TRACES_EXPORTER', 'none')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const t = telemetry({ registry: recordMetrics().registry, logger: recordLogs().logger })
+    const sdk = start({ app: 'shop', worker: 'render' })
+    onTestFinished(() => sdk.close())
+    const theirs = (name: string) => trace.getTracer('pg').startActiveSpan(name, (span) => span.end())
+    theirs('too early')
+    const served = await open({ telemetry: t, sdk, debug: true })
+    const broker = fakeBroker(t)
+    broker.consume('clips', () => theirs('SELECT'))
+    broker.send('clips', { name: 'render_clip' })
+    await broker.settled(1)
+    const { scopeSpans } = (await ask(served, '/debug/traces')).json.resourceSpans[0]
+    const names = (at: number) => scopeSpans[at].spans.map(({ name }: { name: string }) => name)
+    expect(scopeSpans.map(({ scope }: { scope: { name: string } }) => scope.name)).toEqual(['taskspan', 'pg'])
+    expect([names(0), names(1)]).toEqual([['send clips', 'taskiq.render_clip'], ['SELECT']])
+    expect(t.recent.spans()).toHaveLength(3)
   })
 
   it('/traces shows the latest, and says that a trace is not kept', async () => {

@@ -1,5 +1,5 @@
 // Ended spans as the SDK keeps them, and how much memory one holds.
-import type { Attributes, HrTime, Link, Span, SpanContext, SpanStatus } from '@opentelemetry/api'
+import type { Attributes, HrTime, Link, SpanContext, SpanStatus } from '@opentelemetry/api'
 
 /** As much of the SDK's `ReadableSpan` as is read here. */
 export interface EndedSpan {
@@ -22,8 +22,8 @@ export interface EndedSpan {
 }
 
 /** The span as data; undefined when it is not recorded, or when whoever made it is not OpenTelemetry's SDK. */
-export function endedSpan(span: Span | undefined): EndedSpan | undefined {
-  const found = span as unknown as Partial<EndedSpan> | undefined
+export function endedSpan(span: object | undefined): EndedSpan | undefined {
+  const found = span as Partial<EndedSpan> | undefined
   return Array.isArray(found?.endTime) && found.attributes !== undefined ? (found as EndedSpan) : undefined
 }
 

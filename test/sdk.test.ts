@@ -494,12 +494,17 @@ describe('in a process', { timeout: 60_000 }, () => {
   it('lets it end soon after close(), also where the backend never answers or refuses', async () => {
     const folder = await project(
       ['@opentelemetry/sdk-trace-node', '@opentelemetry/exporter-trace-otlp-http'],
-      `await sdk.close({ flushMs: 100 })
+      `await sdk.close({ flushMs: Number(process.env.FLUSH_MS) })
        const closed = performance.now()
        process.on('exit', () => console.log(Math.round(performance.now() - closed)))`,
     )
-    for (const endpoint of [await blackHole(), 'http://127.0.0.1:9']) {
-      const { stdout } = await run(folder, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+    // Without any time the exporter has not even its agent when it is let go of.
+    for (const [endpoint, FLUSH_MS] of [
+      [await blackHole(), '100'],
+      [await blackHole(), '0'],
+      ['http://127.0.0.1:9', '100'],
+    ] as const) {
+      const { stdout } = await run(folder, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, FLUSH_MS })
       expect(Number(stdout)).toBeLessThan(4_000) // the exporter alone: 10,000
     }
   })

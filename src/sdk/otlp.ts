@@ -17,10 +17,13 @@ const FAILED = 1
 /** @throws when no exporter is installed */
 export function otlp(sdk: SdkPackage, problems: Problems): Destination {
   const agents = new Set<Agent>()
-  const exporter = makeExporter(
-    hasCertificates() ? {} : { httpAgentOptions: (protocol) => openAgent(protocol, agents) },
-    problems,
-  )
+  const openAgent = async (protocol: string): Promise<Agent> => {
+    const agent = await agentFor(protocol)
+    agents.add(agent)
+    if (released) close(agent) // it was asked for at the end, and comes after it
+    return agent
+  }
+  const exporter = makeExporter(hasCertificates() ? {} : { httpAgentOptions: openAgent }, problems)
   const target = endpoint()
   const inFlight = new Set<Promise<boolean>>()
   let delivered = 0
@@ -72,11 +75,9 @@ function hasCertificates(): boolean {
 }
 
 // An agent of our own, loaded when it is needed, so that an HTTP instrumentation may still come first.
-async function openAgent(protocol: string, agents: Set<Agent>): Promise<Agent> {
+async function agentFor(protocol: string): Promise<Agent> {
   const { Agent } = await (protocol === 'http:' ? import('node:http') : import('node:https'))
-  const agent: Agent = new Agent({ keepAlive: true })
-  agents.add(agent)
-  return agent
+  return new Agent({ keepAlive: true })
 }
 
 // An exporter that was shut down goes on retrying for seconds and keeps the process alive. An error without a network

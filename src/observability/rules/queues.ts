@@ -1,0 +1,121 @@
+// Queues as watch() sees them. Every worker that watches a queue tells the same of it, hence `max by (queue)`.
+import { inWords, secondsOf } from '../durations.ts'
+import { gone, quoted, vanished } from '../promql.ts'
+import type { Group, Making, Recording } from '../rule.ts'
+
+const UNSEEN_AFTER_SECONDS = 120
+const NOBODY = 'Nobody tells about the queue any more'
+
+export function queueRules(making: Making): Group {
+  const { series, limits, recorded, alert } = making
+  const { backlog, left, exempt, paused, seen } = names(making)
+  /** Where it is too much, or where nobody tells any more; not of a queue that is paused, or was when seen last. */
+  const judged = (tooMuch: string, whenGone: string = left): string =>
+    `(${tooMuch} or ${whenGone}) unless on (queue) ${exempt}`
+  const nobody = `max by (queue) (${series.consumers}) == 0`
+
+  const deep = (limit: string, severity: 'warning' | 'critical') =>
+    alert('QueueBacklogHigh', {
+      severity,
+      expr: judged(`${backlog} > ${limit}`),
+      for: '5m',
+      summary: 'The queue {{ $labels.queue }} has a backlog',
+      description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages waited.{{ else }}{{ $value }} messages wait (limit ${limit}), for 5 min.{{ end }}`,
+    })
+
+  return {
+    name: 'taskspan-queues',
+    rules: [
+      ...recordings(making),
+      deep(limits.depth, 'warning'),
+      deep(limits['depth-critical'], 'critical'),
+      alert('QueueWaitTooLong', {
+        expr: judged(`max by (queue) (${series.oldestAge}) > ${secondsOf(limits.wait)}`),
+        for: '2m',
+        summary: 'Messages of the queue {{ $labels.queue }} wait too long',
+        description: goneOr(
+          `The next message has been ready for {{ $value | humanizeDuration }} (limit ${inWords(limits.wait)}).`,
+        ),
+      }),
+      alert('QueueWithoutConsumers', {
+        severity: 'warning',
+        expr: judged(nobody),
+        for: '2m',
+        summary: 'Nobody is connected to the queue {{ $labels.queue }}',
+        description: goneOr('It has had no worker and no consumer for 2 min.'),
+      }),
+      alert('QueueWithoutConsumers', {
+        severity: 'critical',
+        expr: judged(`(${backlog} > 0 and on (queue) ${nobody})`, `${left} > 0`),
+        for: '2m',
+        summary: 'Messages wait on the queue {{ $labels.queue }}, and nobody is connected to it',
+        description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages waited.{{ else }}{{ $value }} messages wait, with no worker and no consumer for 2 min.{{ end }}`,
+      }),
+      alert('WorkerStuck', {
+        expr: judged(`max by (queue) (${series.workerStuck}) == 1`),
+        for: '2m',
+        summary: 'Workers of the queue {{ $labels.queue }} are stuck',
+        description: goneOr('Messages are ready, somebody should be free to take them, and nobody does.'),
+      }),
+      alert('QueuePausedTooLong', {
+        expr: `${paused} == 1`,
+        for: limits['paused-for'],
+        summary: 'The queue {{ $labels.queue }} is paused',
+        description: `It has been paused for ${inWords(limits['paused-for'])}, or was when it was seen last. Its other alerts are silent meanwhile.`,
+      }),
+      alert('QueueUnseen', {
+        expr: `time() - ${seen} > ${UNSEEN_AFTER_SECONDS}`,
+        for: '1m',
+        summary: 'Nobody looks at the queue {{ $labels.queue }}',
+        description:
+          'The last look at it was {{ $value | humanizeDuration }} ago: its broker does not answer, or who watched it is gone.',
+      }),
+      alert('DeadLetterQueueNotEmpty', {
+        expr: `${backlog}{queue=~${quoted(limits['dead-letter-queues'])}} > 0 or ${left}{queue=~${quoted(limits['dead-letter-queues'])}}`,
+        for: '2m',
+        summary: 'The dead-letter queue {{ $labels.queue }} is not empty',
+        description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages lay in it.{{ else }}{{ $value }} messages lie in it, and nobody takes them.{{ end }}`,
+      }),
+    ],
+  }
+}
+
+function goneOr(otherwise: string): string {
+  return `{{ if eq $labels.reason "gone" }}${NOBODY}.{{ else }}${otherwise}{{ end }}`
+}
+
+function names({ recorded }: Making) {
+  return {
+    backlog: recorded('queue_backlog:max'),
+    left: recorded('queue_backlog:gone'),
+    paused: recorded('queue_paused:last'),
+    exempt: recorded('queue_exempt:last'),
+    seen: recorded('queue_seen:timestamp'),
+  }
+}
+
+function recordings(making: Making): Recording[] {
+  const { series, limits, recorded } = making
+  const { backlog, left, paused, exempt, seen } = names(making)
+  const forget = limits['forget-after']
+  const pausedNow = recorded('queue_paused:max')
+  return [
+    {
+      record: backlog,
+      expr: `sum by (queue) (max by (queue, state) (${series.queueDepth}{state=~"waiting|prioritized"}))`,
+    },
+    { record: left, expr: gone(vanished(backlog, 'queue', forget)) },
+    { record: pausedNow, expr: `max by (queue) (${series.queuePaused})` },
+    { record: paused, expr: `last_over_time(${pausedNow}[${forget}])` },
+    {
+      // Paused, or a dead-letter queue: nobody is to take messages from these.
+      record: exempt,
+      expr: `${paused} == 1 or last_over_time(${backlog}{queue=~${quoted(limits['dead-letter-queues'])}}[${forget}])`,
+    },
+    {
+      // Carried on by itself when nobody tells any more, and let go when that has lasted too long.
+      record: seen,
+      expr: `max by (queue) (${series.lastSample} or last_over_time(${seen}[${forget}])) > time() - ${secondsOf(forget)}`,
+    },
+  ]
+}

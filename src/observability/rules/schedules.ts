@@ -1,0 +1,65 @@
+// Schedules: silent, late, missed, overlapping. A schedule whose process is gone goes on being judged from memory.
+import { secondsOf } from '../durations.ts'
+import { gained } from '../promql.ts'
+import type { Group, Making, Recording } from '../rule.ts'
+
+// Below this, scrapes and looks are too far apart to tell.
+const LEAST_SILENCE = 120
+const LATE_AFTER = 300
+
+export function scheduleRules(making: Making): Group {
+  const { series, recorded, alert } = making
+  const [interval, success] = [recorded('cron_interval:last'), recorded('cron_last_success:last')]
+  const next = recorded('cron_next_run:last')
+  // Every process that watches a schedule counts the same.
+  const counted = (counter: string): string => `max by (schedule) (${gained(counter, '15m')}) > 0`
+  return {
+    name: 'taskspan-schedules',
+    rules: [
+      ...memory(making),
+      alert('CronSilent', {
+        expr: `(time() - ${success}) > on (schedule) clamp_min(2 * ${interval}, ${LEAST_SILENCE})`,
+        for: '1m',
+        summary: 'The schedule {{ $labels.schedule }} is silent',
+        description: 'It has not succeeded for {{ $value | humanizeDuration }}, more than twice its interval.',
+      }),
+      alert('CronMissed', {
+        expr: `${counted(series.cronMissed)} or label_replace(time() - ${next} > ${LATE_AFTER}, "reason", "late", "", "")`,
+        summary: 'The schedule {{ $labels.schedule }} misses runs',
+        description:
+          '{{ if eq $labels.reason "late" }}Its next run was due {{ $value | humanizeDuration }} ago.{{ else }}{{ $value }} runs did not start in the last 15 min.{{ end }}',
+      }),
+      alert('CronOverlapping', {
+        expr: counted(series.cronOverlaps),
+        summary: 'Runs of the schedule {{ $labels.schedule }} overlap',
+        description: '{{ $value }} runs started in the last 15 min while another still ran.',
+      }),
+    ],
+  }
+}
+
+// Each of these carries itself on when nobody tells any more: a nightly schedule is found silent two days later, also when
+// its process died or was released anew in between. What has long been silent is let go.
+function memory({ series, limits, recorded }: Making): Recording[] {
+  const forget = secondsOf(limits['forget-after'])
+  const [interval, success, next] = [
+    recorded('cron_interval:last'),
+    recorded('cron_last_success:last'),
+    recorded('cron_next_run:last'),
+  ]
+  const before = (name: string): string => `last_over_time(${name}[1d])`
+  const told = (name: string): string => `max by (schedule) (${name})`
+  return [
+    {
+      record: interval,
+      expr: `${told(series.cronInterval)}\nor\n(${before(interval)} and on (schedule) time() - ${before(success)} < 3 * ${before(interval)} + ${forget})`,
+    },
+    {
+      // Never falls back: the process with the newest run may be the one that ended. One that never succeeded counts from
+      // when it was first seen.
+      record: success,
+      expr: `max by (schedule) (${series.cronLastSuccess} or ${before(success)}) and on (schedule) ${interval}\nor\n${interval} * 0 + time()`,
+    },
+    { record: next, expr: `${told(series.cronNextRun)}\nor\n(${before(next)} and on (schedule) ${interval})` },
+  ]
+}

@@ -1,0 +1,28 @@
+// Telemetry's own faults and caps: what they hide is seen nowhere else.
+import { gained } from '../promql.ts'
+import type { Group, Making } from '../rule.ts'
+
+export function telemetryRules({ series, recorded, alert }: Making): Group {
+  const info = recorded('worker:info')
+  // By process where nobody knows which worker it is.
+  const by = (labels: string, counter: string): string => {
+    const perProcess = `sum by (job, instance, ${labels}) (${gained(counter, '15m')})`
+    return `sum by (job, app, worker, ${labels}) (${perProcess} * on (job, instance) group_left (app, worker) ${info} or on (job, instance) ${perProcess}) > 0`
+  }
+  return {
+    name: 'taskspan-telemetry',
+    rules: [
+      alert('TelemetryErrors', {
+        expr: by('part, reason', series.telemetryErrors),
+        summary:
+          'Telemetry of {{ $labels.app }} {{ $labels.worker }} has faults: {{ $labels.part }} {{ $labels.reason }}',
+        description: '{{ $value }} faults in the last 15 min. No task was affected; what is shown may have gaps.',
+      }),
+      alert('LabelOverflow', {
+        expr: by('label', series.labelOverflow),
+        summary: '{{ $labels.app }} {{ $labels.worker }} has too many values of the label {{ $labels.label }}',
+        description: '{{ $value }} times in the last 15 min a value beyond the cap was counted under "other".',
+      }),
+    ],
+  }
+}

@@ -1,9 +1,8 @@
 // What the demo prints besides the traces: captions, the interesting metrics, a few log lines.
 import { Writable } from 'node:stream'
-import type { Registry } from 'prom-client'
-import { render } from 'taskspan/metrics'
 import type { PipelineReport, StepReport, StepStatus } from 'taskspan/pipeline'
 import type { SdkStatus } from 'taskspan/sdk'
+import type { Served } from 'taskspan/server'
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[0m` : text)
@@ -53,10 +52,21 @@ export function sayMail(): void {
 const INTERESTING =
   /^taskiq_(tasks_total|task_failures_total|messages_sent_total|task_wait_seconds_sum|pipelines_total|steps_total)\{/
 
-export async function sayMetrics(registry: Registry): Promise<void> {
+export async function sayMetrics({ address }: Served): Promise<void> {
   // OpenMetrics has exemplars: the failure counter names a trace that is shown above.
-  const { body } = await render(registry, 'application/openmetrics-text')
-  for (const line of body.split('\n')) if (INTERESTING.test(line)) say(line)
+  const response = await fetch(`${address}/metrics`, { headers: { accept: 'application/openmetrics-text' } })
+  for (const line of (await response.text()).split('\n')) if (INTERESTING.test(line)) say(line)
+  say()
+}
+
+const LONGEST = 160
+
+/** What probes get, and the beginning of what people see. */
+export async function sayServed({ address }: Served): Promise<void> {
+  for (const path of ['/health', '/ready', '/debug/status', '/debug/queue', '/debug/schedules']) {
+    const text = (await (await fetch(address + path)).text()).trim()
+    say(`${bold(`GET ${path}`)}  ${text.length > LONGEST ? `${text.slice(0, LONGEST)} ${dim('…')}` : text}`)
+  }
   say()
 }
 
@@ -65,6 +75,7 @@ export function sayHowTo(brokers: readonly ({ describe: string } | undefined)[],
   title('With your own Redis, RabbitMQ and backend (Jaeger, Tempo, a collector, …)')
   say('REDIS_URL=redis://127.0.0.1:6379 AMQP_URL=amqp://127.0.0.1 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \\')
   say('npm run demo\n')
+  aside('npm run demo -- --stay goes on serving until Ctrl-C.')
   aside(`This was ${brokers.flatMap((broker) => broker?.describe ?? []).join(', and ')}.`)
   for (const { name, target, delivered, failed } of destinations) {
     if (name === 'otlp')

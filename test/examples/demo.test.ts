@@ -17,13 +17,17 @@ interface Ran {
   readonly screen: string
 }
 
-function demo(env: Record<string, string>): Promise<Ran> {
+function demo(env: Record<string, string>, argument?: string, hears?: (screen: string, end: () => void) => void) {
   const { PATH = '', HOME = '' } = process.env
-  return new Promise((done) => {
+  return new Promise<Ran>((done) => {
     let screen = ''
     const main = join(root, 'examples/demo/main.ts')
-    const child = execFile(join(root, 'node_modules/.bin/tsx'), [main], { cwd: root, env: { PATH, HOME, ...env } })
-    child.stdout?.on('data', (text) => (screen += text))
+    const call = argument === undefined ? [main] : [main, argument]
+    const child = execFile(join(root, 'node_modules/.bin/tsx'), call, { cwd: root, env: { PATH, HOME, ...env } })
+    child.stdout?.on('data', (text) => {
+      screen += text
+      hears?.(screen, () => child.kill('SIGINT'))
+    })
     child.stderr?.on('data', (text) => (screen += text))
     child.on('close', (code) => done({ code: code ?? -1, screen }))
   })
@@ -126,6 +130,10 @@ it('tells its story with no server at all, and ends by itself', { timeout: 90_00
   expect(screen).toMatch(/^restored +download, transcribe, detect_faces, from a checkpoint in memory$/m)
   expect(screen).toMatch(/^skipped +blur_faces: no faces$/m)
   expect(screen).toContain('With RabbitMQ, this trace goes on there')
+  expect(screen).toMatch(/^metrics, probes and a look inside: http:.*\/metrics \/health \/ready \/debug\/status$/m)
+  expect(screen).toMatch(/^GET \/health {2}\{"status":"ok","uptime_s":\d+,"version":"1.0.0"\}$/m)
+  expect(screen).toContain('GET /ready  {"status":"ok","checks":{"bullmq":"ok"},"version":"1.0.0"}')
+  expect(screen).toMatch(/^GET \/debug\/queue {2}\{"queues":\[\{"queue":"clips","system":"bullmq"/m)
   expect(screen).not.toMatch(/warning|Error:(?! (whisper|clip|pipeline))/i)
   expect(code).toBe(0)
 })
@@ -186,6 +194,19 @@ it('really uses the Redis, the RabbitMQ and the backend that it is given', { tim
   expect(await commands()).toBeGreaterThan(before)
   expect(names).toEqual(expect.arrayContaining(['taskiq.clip_ready', 'step.upload', 'taskiq.mail_owner']))
   expect(screen).toContain(`${names.length} spans went to ${endpoint}/v1/traces.`)
+  expect(code).toBe(0)
+})
+
+it('stays to be looked at when it is asked to, until Ctrl-C', { timeout: 90_000 }, async () => {
+  let answer: Promise<Response> | undefined
+  const { code, screen } = await demo({ REDIS_URL: redisUrl() }, '--stay', (shown, end) => {
+    const [, address] = /It stays to be looked at: (http:.+?)\/debug/.exec(shown) ?? []
+    if (address === undefined || answer !== undefined) return
+    answer = fetch(`${address}/metrics`)
+    answer.finally(end)
+  })
+  expect(await (await answer)?.text()).toContain('taskiq_queue_depth{queue="clips",state="waiting"} 0')
+  expect(screen).toContain('GET /ready  {"status":"ok","checks":{"bullmq":"ok"}')
   expect(code).toBe(0)
 })
 

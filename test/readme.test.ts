@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { METRIC } from '../src/kernel/names.ts'
+import { METRIC, type MetricName, WATCH_METRIC } from '../src/kernel/names.ts'
 import { amqpUrl } from './support/rabbitmq.ts'
 import { redisUrl } from './support/redis.ts'
 import { documents, type Sample, samples } from './support/samples.ts'
@@ -11,6 +11,7 @@ import { ROOT, run } from './support/staged.ts'
 const directory = join(ROOT, '.cache', `samples-${process.pid}`)
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const all = samples(directory)
+const METRICS: readonly MetricName[] = [...Object.values(METRIC), ...Object.values(WATCH_METRIC)]
 const cases = all.map((sample) => [sample.title, sample] as const)
 
 it('finds the samples', () => {
@@ -51,6 +52,12 @@ it('the first lines to the first span show it: a send, its task, and the line of
   expect(stderr).toMatch(/send render[\s\S]*taskiq\.render_clip/)
 })
 
+it('the sample with a server says where it listens', async () => {
+  const served = all.find(({ title, text }) => title.startsWith('README') && text.includes('await serve(')) as Sample
+  const { stdout } = await runSample(served.file, '/metrics')
+  expect(stdout).toMatch(/"address":"(http:\/\/127\.0\.0\.1:\d+)"[\s\S]*\1\/metrics \/health \/ready/)
+})
+
 describe('every link', () => {
   it.each(documents())('of %s leads to a file', (document) => {
     const text = readFileSync(join(ROOT, document), 'utf8').replaceAll(/```[\s\S]*?```/g, '')
@@ -64,21 +71,24 @@ describe('every link', () => {
 describe('the README', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
-  it('lists every metric of a worker, with its labels, under the name that it has', () => {
+  it('lists every metric, with its type and its labels, under the name that it has', () => {
     const section = /^## Metrics\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `'))
     const listed = rows.flatMap((row) => {
-      const [, names = '', , labels = ''] = row.split('|')
+      const [, names = '', types = '', labels = ''] = row.split('|')
       const written = [...names.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
       const base = written[0]?.replace(/_[a-z]+(_timestamp_seconds|_seconds|_total)$/, '') ?? ''
       const full = written.map((name) => (name.startsWith('_') ? shared(written[0] ?? '', name, base) : name))
-      const sets = labels.split('·').map((set) => set.replaceAll(/[`\s]|\(.*?\)/g, ''))
-      return full.map((name, at) => [name, sets[at] ?? sets.at(-1) ?? ''] as const)
+      const [kinds, sets] = [types, labels].map((cell) =>
+        cell.split('·').map((set) => set.replaceAll(/[`\s]|\(.*?\)/g, '')),
+      )
+      const of = (all: string[] = [], at: number) => all[at] ?? all.at(-1) ?? ''
+      return full.map((name, at) => [name, `${of(kinds, at)} ${of(sets, at)}`] as const)
     })
-    const defined = new Map(Object.values(METRIC).map(({ name, labels }) => [`taskiq_${name}`, labels.join(',')]))
+    const defined = new Map(METRICS.map(({ name, type, labels }) => [`taskiq_${name}`, `${type} ${labels.join(',')}`]))
     expect(listed.filter(([name]) => !defined.has(name))).toEqual([])
     expect([...defined.keys()].filter((name) => !listed.some(([row]) => row === name))).toEqual([])
-    expect(listed.filter(([name, labels]) => defined.get(name) !== labels)).toEqual([])
+    expect(listed.filter(([name, is]) => defined.get(name) !== is)).toEqual([])
   })
 
   it('lists every option of telemetry()', async () => {
@@ -100,7 +110,7 @@ describe('the README', () => {
 
 /** `_interval_seconds` beside `taskiq_cron_last_success_timestamp_seconds` is short for `taskiq_cron_interval_seconds`. */
 function shared(first: string, short: string, base: string): string {
-  const names = Object.values(METRIC).map(({ name }) => `taskiq_${name}`)
+  const names = METRICS.map(({ name }) => `taskiq_${name}`)
   const stems = first.split('_').map((_, at, words) => words.slice(0, at + 1).join('_'))
   return names.find((name) => stems.some((stem) => stem + short === name)) ?? base + short
 }

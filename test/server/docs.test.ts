@@ -2,10 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { log } from 'taskspan/logging'
 import { pipeline } from 'taskspan/pipeline'
+import { serve } from 'taskspan/server'
 import { fakeBroker } from 'taskspan/testing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { parse } from 'yaml'
 import { record } from '../support/record.ts'
-import { ask, open, post, TOKEN } from './client.ts'
+import { AUTHORIZED, ask, open, post, TOKEN } from './client.ts'
 
 const docs = readFileSync(new URL('../../docs/http.md', import.meta.url), 'utf8')
 
@@ -76,6 +78,33 @@ describe('docs/http.md', () => {
     expect(shape(level.json)).toEqual(shape(example('POST /debug/log-level')))
     release()
     await broker.settled(2)
+  })
+
+  it('has a Kubernetes manifest whose probes, ports, environment and grace fit the server', async () => {
+    const yaml = /## Kubernetes\n+```yaml\n([\s\S]*?)```/.exec(docs)?.[1] ?? ''
+    const { metadata, spec } = parse(yaml).spec.template
+    const [container] = spec.containers
+    const [port] = container.ports
+    for (const { name, value } of container.env) vi.stubEnv(name, value ?? TOKEN)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { t } = await record()
+    // As in the pod: reached under its address, by nobody who has the token.
+    const served = await serve({ telemetry: t, port: 0, debug: true })
+    onTestFinished(() => served.close())
+    expect(served.host).toBe('0.0.0.0')
+    const address = `http://127.0.0.1:${served.port}`
+    const annotated = metadata.annotations['prometheus.io/path']
+    const probes = [container.livenessProbe, container.readinessProbe].map(({ httpGet }) => httpGet)
+    expect(probes.map((probe) => probe.port)).toEqual([port.name, port.name])
+    for (const path of [annotated, ...probes.map((probe) => probe.path)]) {
+      expect((await ask({ address }, path)).status, path).toBe(200)
+    }
+    expect((await ask({ address }, '/debug/status')).status).toBe(401)
+    expect((await ask({ address }, '/debug/status', { headers: AUTHORIZED })).status).toBe(200)
+    expect([metadata.annotations['prometheus.io/port'], String(port.containerPort)]).toEqual(['9464', '9464'])
+    expect(container.readinessProbe.timeoutSeconds).toBeGreaterThan(2) // a check's time
+    const graceMs = Number(/graceMs: ([\d_]+)/.exec(yaml)?.[1]?.replace('_', ''))
+    expect(spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(graceMs + 5_000)
   })
 
   it('names every error code, and no other', () => {

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 const [file = '', awaited = ''] = process.argv.slice(2)
 
 // Samples name fixed ports; here many run at the same time.
+process.env.TASKSPAN_PORT = '0'
 const listen = Server.prototype.listen
 Server.prototype.listen = function (this: Server, ...args: unknown[]) {
   if (typeof args[0] === 'number') args[0] = 0

@@ -9,8 +9,10 @@ import { extract } from '../kernel/propagation.ts'
 import { isCall, type Middleware, type Task, type TaskEvent } from '../kernel/task.ts'
 import { type LogFields, taskFields } from './logging/fields.ts'
 import { acknowledge, logger as makeLogger, setCurrentLogger } from './logging/logger.ts'
+import { type OwnLines, ownLines } from './logging/own-lines.ts'
 import { redaction } from './logging/redact.ts'
-import { taskLogger } from './logging/task-logger.ts'
+import { writeLine } from './logging/reported.ts'
+import { defaultRedact, taskLogger } from './logging/task-logger.ts'
 
 export { bind, log, logger, mixin, pinoOptions } from './logging/logger.ts'
 
@@ -41,7 +43,9 @@ export function logging(options: LoggingOptions = {}): Logging {
   allowCorrelation(options)
   const parent = options.logger ?? makeLogger()
   acknowledge(parent)
-  const logger = taskLogger(parent, options.redact === undefined ? undefined : redaction(options.redact))
+  const redact = options.redact === undefined ? defaultRedact : redaction(options.redact)
+  const logger = taskLogger(parent, redact)
+  const own = ownLines(parent, logger, redact)
   setCurrentLogger(logger)
   const slowAfterMs = options.slowAfterMs ?? 30_000
 
@@ -53,14 +57,17 @@ export function logging(options: LoggingOptions = {}): Logging {
       task.log = logger
       // At once: the run that found the loss may take hours, or be lost itself.
       for (let n = Math.min(task.lost ?? 0, 5); n > 0; n--) write(logger, 'error', () => ({ ...LOST }), 'task.lost')
-      if (logger.isLevelEnabled('debug')) logger.debug(startFields(task), `${task.kind}.started`)
+      if (logger.isLevelEnabled('debug') && !own?.started(task)) logger.debug(startFields(task), `${task.kind}.started`)
       return undefined
     },
     end(task, ending) {
       if (task.kind === 'ext') callEnded(logger, task, ending)
-      else if (task.kind !== 'send' && !isCall(task)) ended(logger, task, ending, slowAfterMs)
+      else if (task.kind !== 'send' && !isCall(task)) ended(logger, own, task, ending, slowAfterMs)
     },
-    notice: (event) => noticed(logger, event, options),
+    notice(event) {
+      if (event.kind === 'inside') event.task.log = logger
+      else noticed(logger, event, options)
+    },
   })
   return Object.assign(middleware, { loggers: [logger, parent] as const })
 }
@@ -90,23 +97,25 @@ const VERBS: Readonly<Record<Outcome, readonly [Level, string]>> = {
   restored: ['info', 'restored'],
 }
 
-function startFields(task: Task): LogFields {
-  const { maxAttempts, priority, waitMs, lost } = task
-  return {
-    ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
-    ...(priority !== undefined && { priority }),
-    ...(waitMs !== undefined && { wait_ms: waitMs }),
-    ...(lost && { recovered: true }),
-  }
+// Assigned one by one: spread objects cost several times the line that they make.
+function startFields({ maxAttempts, priority, waitMs, lost }: Task): LogFields {
+  const fields: LogFields = {}
+  if (maxAttempts !== undefined) fields.max_attempts = maxAttempts
+  if (priority !== undefined) fields.priority = priority
+  if (waitMs !== undefined) fields.wait_ms = waitMs
+  if (lost) fields.recovered = true
+  return fields
 }
 
-function ended(logger: Logger, task: Task, ending: Ending, slowAfterMs: number): void {
+function ended(logger: Logger, own: OwnLines | undefined, task: Task, ending: Ending, slowAfterMs: number): void {
   const { outcome, durationMs } = ending
   const [usual, verb] = VERBS[outcome]
   // A pipeline of a thousand steps must not write a thousand lines to say that all went well; its own line says it.
   const level = task.kind === 'step' && usual === 'info' ? 'debug' : usual
-  const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
-  write(logger, level, () => endFields(task, ending), message)
+  if (outcome !== 'success' || !logger.isLevelEnabled(level) || !own?.succeeded(task, ending)) {
+    const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
+    write(logger, level, () => endFields(task, ending), message)
+  }
   if (task.kind === 'task' && durationMs > slowAfterMs) {
     write(logger, 'warn', () => ({ duration_ms: round(durationMs) }), 'task.slow')
   }
@@ -126,7 +135,9 @@ const LOST = {
 } as const
 
 function endFields(task: Task, { outcome, durationMs, threw, error }: Ending): LogFields {
-  const fields: LogFields = { ...startFields(task), outcome, duration_ms: round(durationMs) }
+  const fields = startFields(task)
+  fields.outcome = outcome
+  fields.duration_ms = round(durationMs)
   const reason = task.endDetails?.['step.skip_reason']
   if (reason !== undefined) fields.reason = reason
   if (!threw) return fields
@@ -172,6 +183,9 @@ function noticed(logger: Logger, event: TaskEvent, options: LoggingOptions): voi
       const fields = { queue: event.queue, event: event.event, ...error }
       return write(logger, 'warn', () => fields, `broker.${event.event}`)
     }
+    case 'reported':
+      for (const line of event.report.lines) writeLine(logger, line)
+      return
     case 'note':
       return write(logger, event.level, () => noteFields(event), event.name)
     case 'line': {

@@ -6,6 +6,7 @@ import { identity } from '../../kernel/identity.ts'
 import { shared } from '../../kernel/shared.ts'
 import type { Correlation } from '../../kernel/task.ts'
 import { mixin } from './fields.ts'
+import { passing, passOn } from './passing.ts'
 import { taskLogger } from './task-logger.ts'
 
 export { mixin } from './fields.ts'
@@ -35,11 +36,26 @@ export function pinoOptions(more: LoggerOptions = {}): LoggerOptions {
     level: levelOf(process.env.LOG_LEVEL || 'info'),
     messageKey: 'message',
     base: { service, environment },
-    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+    timestamp,
     mixin,
     ...more,
     formatters: { level: (label) => ({ level: LEVELS[label] ?? label }), ...more.formatters },
+    hooks: { ...more.hooks, streamWrite: passing(more.hooks?.streamWrite) },
   }
+}
+
+let second = Number.NaN
+let upToSecond = ''
+
+// ISO 8601. Only the milliseconds change from line to line: formatting the rest anew would cost as much as the fields.
+function timestamp(): string {
+  const now = Date.now()
+  const current = Math.floor(now / 1000)
+  if (current !== second) {
+    upToSecond = `,"timestamp":"${new Date(current * 1000).toISOString().slice(0, -4)}`
+    second = current
+  }
+  return `${upToSecond}${String(now - current * 1000).padStart(3, '0')}Z"`
 }
 
 /**
@@ -75,6 +91,7 @@ let fallback: Logger | undefined
 
 /** Makes `log()` use this logger; the last `logging()` of the process wins. */
 export function setCurrentLogger(child: Logger): void {
+  passOn(child)
   fallback = child
 }
 

@@ -19,7 +19,7 @@ interface Internals {
 }
 
 const children = new WeakMap<Logger, Logger>()
-const defaultRedact = redaction()
+export const defaultRedact = redaction()
 
 /** The child of a logger that adds the current fields and redacts; one per logger and redaction, not one per task. */
 export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logger {
@@ -34,7 +34,7 @@ export function taskLogger(parent: Logger, redact: Redact = defaultRedact): Logg
   const safely = (format: Format | undefined): Format => {
     return (object) => {
       // A serializer makes something else of its key (a request, an error): what it has made is redacted, not the source.
-      const all = hasFields ? object : { ...mixin(), ...object }
+      const all = hasFields ? object : Object.assign(mixin(), object)
       const line = guard('logging', 'redact', () => redact(all, own)) ?? mixin()
       return format === undefined ? line : format(line)
     }

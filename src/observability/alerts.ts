@@ -2,8 +2,8 @@
 
 export type Severity = 'critical' | 'warning' | 'info'
 
-/** What an alert judges. One that judges a worker, a queue, a schedule or a broker also fires when its series are gone. */
-export type Subject = 'task' | 'queue' | 'worker' | 'schedule' | 'pipeline' | 'service' | 'broker'
+/** What an alert judges. One that judges a queue, a worker, a schedule or a broker also fires when its series are gone. */
+export type Subject = 'task' | 'queue' | 'worker' | 'schedule' | 'pipeline' | 'service' | 'broker' | 'telemetry'
 
 export interface Alert {
   readonly about: Subject
@@ -96,7 +96,7 @@ export const ALERTS = {
   WorkerCpuHigh: {
     about: 'worker',
     severities: ['warning'],
-    means: 'A process uses more than 80 % of its CPU limit, or of one core where there is no limit.',
+    means: 'A process uses more than 80 % of one core, which is what its event loop may have.',
   },
   WorkerMemoryHigh: {
     about: 'worker',
@@ -109,12 +109,12 @@ export const ALERTS = {
     means: 'The event loop runs its timers more than 500 ms late (p99): locks and heartbeats are at risk.',
   },
   TelemetryErrors: {
-    about: 'worker',
+    about: 'telemetry',
     severities: ['warning'],
     means: 'Telemetry itself had faults. No task was affected, but what it shows has gaps.',
   },
   LabelOverflow: {
-    about: 'worker',
+    about: 'telemetry',
     severities: ['warning'],
     means: 'Label values or series beyond their cap were counted under "other".',
   },
@@ -126,7 +126,7 @@ export const ALERTS = {
   CronMissed: {
     about: 'schedule',
     severities: ['warning'],
-    means: 'Runs of a schedule did not start.',
+    means: 'Runs of a schedule did not start, or its next run is 5 min late, whether it still reports or not.',
   },
   CronOverlapping: {
     about: 'schedule',

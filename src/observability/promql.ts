@@ -48,3 +48,6 @@ export function quoted(text: string): string {
 export function anyOf(values: readonly string[]): string {
   return quoted(values.map((value) => value.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'))
 }
+
+/** In a text: which worker it is, or the process where nobody knows. */
+export const WHO = '{{ with $labels.worker }}{{ $labels.app }} {{ . }}{{ else }}{{ $labels.instance }}{{ end }}'

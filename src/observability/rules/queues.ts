@@ -7,7 +7,7 @@ const UNSEEN_AFTER_SECONDS = 120
 const NOBODY = 'Nobody tells about the queue any more'
 
 export function queueRules(making: Making): Group {
-  const { series, limits, recorded, alert } = making
+  const { series, limits, alert } = making
   const { backlog, left, exempt, paused, seen } = names(making)
   /** Where it is too much, or where nobody tells any more; not of a queue that is paused, or was when seen last. */
   const judged = (tooMuch: string, whenGone: string = left): string =>

@@ -1,6 +1,6 @@
 // Workers: processes that are gone, and what they use.
 import { inWords, secondsOf } from '../durations.ts'
-import { gone, vanished } from '../promql.ts'
+import { gone, vanished, WHO } from '../promql.ts'
 import type { AlertRule, Group, Making, Recording } from '../rule.ts'
 import { percent } from './tasks.ts'
 
@@ -81,7 +81,7 @@ function use(making: Making, name: string, expr: string, { limit, ...use }: Use)
     alert(use.name, {
       expr: `${used} > ${limit} or ${gone(`(${left})`)}`,
       for: '5m',
-      summary: `{{ $labels.app }} {{ $labels.worker }} {{ if eq $labels.reason "gone" }}tells nothing of itself any more{{ else }}${use.summary}{{ end }}`,
+      summary: `${WHO} {{ if eq $labels.reason "gone" }}tells nothing of itself any more{{ else }}${use.summary}{{ end }}`,
       description: `{{ if eq $labels.reason "gone" }}No process of this worker has told what it uses for 5 min.{{ else }}{{ $labels.instance }}: ${use.description}{{ end }}`,
     }),
   ]

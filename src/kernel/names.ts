@@ -87,6 +87,7 @@ export const ATTR = {
   errorType: 'error.type',
   exceptionType: 'exception.type',
   exceptionMessage: 'exception.message',
+  exceptionStack: 'exception.stacktrace',
   system: 'messaging.system',
   operationName: 'messaging.operation.name',
   operationType: 'messaging.operation.type',

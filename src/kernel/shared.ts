@@ -22,6 +22,8 @@ interface Shared {
   identity?: Identity | undefined
   /** Those who keep the spans that end in this process; an SDK of ours tells them. */
   readonly ended: Set<(span: object) => void>
+  /** Those who send the log lines of this process on, as they are written; `start()` when it is asked to. */
+  readonly lines: Set<(line: string) => void>
   /** The last `telemetry()` of this process: it sees the calls that are made outside of any task. */
   telemetry?: Middleware | undefined
 }
@@ -30,6 +32,12 @@ interface Shared {
 const KEY = Symbol.for('taskspan.shared.1')
 const home = globalThis as { [KEY]?: Shared }
 
-home[KEY] ??= { scope: new AsyncLocalStorage(), faults: new Map(), correlation: new Set(), ended: new Set() }
+home[KEY] ??= {
+  scope: new AsyncLocalStorage(),
+  faults: new Map(),
+  correlation: new Set(),
+  ended: new Set(),
+  lines: new Set(),
+}
 
 export const shared: Shared = home[KEY]

@@ -74,7 +74,7 @@ export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): De
   }
   return {
     processor,
-    status: () => ({ name: 'console', target: 'stderr', delivered, failed, lastError: undefined }),
+    status: () => ({ name: 'console', signal: 'traces', target: 'stderr', delivered, failed, lastError: undefined }),
     settled: async () => true,
     release: () => {},
   }

@@ -1,18 +1,12 @@
 // Where spans go: OTEL_TRACES_EXPORTER names it, or an endpoint implies it, or the terminal shows it.
-import type { SpanProcessor } from '@opentelemetry/sdk-trace-node'
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { waterfallProcessor } from './console.ts'
 import { env, list } from './environment.ts'
-import type { DestinationStatus } from './face.ts'
-import { otlp } from './otlp.ts'
+import { type Delivery, otlp } from './otlp.ts'
 import type { Problems } from './problems.ts'
 
-export interface Destination {
+export interface Destination extends Delivery {
   readonly processor: SpanProcessor
-  status(): DestinationStatus
-  /** Resolves when nothing is on its way any more, with whether all of it arrived. Never rejects. */
-  settled(): Promise<boolean>
-  /** Gives up what is on its way. */
-  release(): void
 }
 
 type SdkPackage = typeof import('@opentelemetry/sdk-trace-node')
@@ -22,7 +16,10 @@ export function destinations(sdk: SdkPackage, problems: Problems): Destination[]
   if (names.includes('none')) return []
   return names.flatMap((name) => {
     try {
-      if (name === 'otlp') return [otlp(sdk, problems)]
+      if (name === 'otlp') {
+        const { exporter, ...delivery } = otlp<ReadableSpan>('traces', problems)
+        return [{ processor: new sdk.BatchSpanProcessor(exporter), ...delivery }]
+      }
       if (name === 'console') return [waterfallProcessor()]
       throw new Error('start() knows otlp, console and none')
     } catch (error) {

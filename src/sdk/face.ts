@@ -2,14 +2,19 @@
 import type { Checks } from '../kernel/checks.ts'
 
 export interface StartOptions {
-  /** Name of the system. Default: `OTEL_SERVICE_NAME`. */
+  /** Name of the system. Default: `TASKSPAN_APP`, else `OTEL_SERVICE_NAME`. */
   readonly app?: string | undefined
-  /** What this process does in it: `render`; by custom `scheduler` and `api`. `service.name` is `<app>-<worker>`. */
+  /**
+   * What this process does in it: `render`; by custom `scheduler` and `api`. `service.name` is `<app>-<worker>`. Default:
+   * `TASKSPAN_WORKER`.
+   */
   readonly worker?: string | undefined
   /** `service.version`. Default: the one in `OTEL_RESOURCE_ATTRIBUTES`. */
   readonly version?: string | undefined
   /** `deployment.environment.name`. Default: the one in `OTEL_RESOURCE_ATTRIBUTES`, or `NODE_ENV`. */
   readonly environment?: string | undefined
+  /** `otlp` sends log lines to the backend too. Default: what `OTEL_LOGS_EXPORTER` names, else `none`. */
+  readonly logs?: 'otlp' | 'none' | undefined
   /** What this process needs before it takes work, run once by `ready()`: `{ redis: () => redis.ping() }`. */
   readonly checks?: Checks | undefined
   /** How long a check may take, in ms. Default 2,000. */
@@ -20,11 +25,12 @@ export interface StartOptions {
 
 export interface DestinationStatus {
   readonly name: 'otlp' | 'console'
+  readonly signal: 'traces' | 'logs'
   /** The URL without credentials, or `stderr`. */
   readonly target: string
-  /** Spans that were delivered. */
+  /** Spans, or log lines, that were delivered. */
   readonly delivered: number
-  /** Spans that were given up. */
+  /** Those that were given up. */
   readonly failed: number
   readonly lastError: string | undefined
 }
@@ -37,7 +43,7 @@ export interface SdkStatus {
   readonly state: 'running' | 'disabled' | 'foreign' | 'failed' | 'draining' | 'closed'
   /** `service.name`. */
   readonly service: string
-  /** Where spans go, how many arrived, how many did not. */
+  /** Where spans and log lines go, how many arrived, how many did not. */
   readonly destinations: readonly DestinationStatus[]
   /** What went wrong, in words; each was also said once as a process warning. */
   readonly problems: readonly string[]

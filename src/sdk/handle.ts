@@ -1,18 +1,27 @@
 // The handle of a started SDK: gets ready, flushes, and closes within bounds.
+import type { Resource } from '@opentelemetry/resources'
 import { checkOptions } from '../kernel/errors.ts'
 import { closed, drain } from './drain.ts'
-import type { Destination } from './exporters.ts'
 import type { CloseOptions, Sdk, SdkStatus } from './face.ts'
 import { say } from './lines.ts'
+import type { SentLogs } from './logs.ts'
 import { limits, SIGNAL_OPTIONS, signalsOf } from './options.ts'
+import type { Delivery } from './otlp.ts'
 import type { Problems } from './problems.ts'
 import { type ReadinessOptions, readiness } from './readiness.ts'
 import { onSignals } from './signals.ts'
 import { within } from './within.ts'
 
+interface Shutdown {
+  shutdown(): Promise<void>
+}
+
 export interface Running {
-  readonly provider: { forceFlush(): Promise<void>; shutdown(): Promise<void> }
-  readonly destinations: readonly Destination[]
+  readonly provider: Shutdown & { forceFlush(): Promise<void> }
+  readonly resource: Resource
+  readonly destinations: readonly Delivery[]
+  /** Undefined unless log lines are sent. */
+  readonly logs: SentLogs | undefined
   readonly unregister: () => void
 }
 
@@ -27,6 +36,7 @@ export interface Started {
 
 export function handle({ state, service, problems, running, ...started }: Started): Sdk {
   const destinations = running?.destinations ?? []
+  const all: readonly Delivery[] = running?.logs === undefined ? destinations : [...destinations, running.logs]
   const draining = new AbortController()
   const hurry = new AbortController()
   let closing: Promise<void> | undefined
@@ -36,29 +46,31 @@ export function handle({ state, service, problems, running, ...started }: Starte
   async function flush(): Promise<boolean> {
     if (running === undefined) return true
     try {
-      await running.provider.forceFlush()
-      const delivered = await Promise.all(destinations.map((destination) => destination.settled()))
+      await Promise.all([running.provider.forceFlush(), running.logs?.flush()])
+      const delivered = await Promise.all(all.map((destination) => destination.settled()))
       return delivered.every(Boolean)
     } catch {
       return false // counted and said where it happened
     }
   }
 
-  /** Whether all spans were sent, or failed, in time. */
-  async function shutDown(flushMs: number): Promise<boolean> {
-    if (running === undefined) return true
+  /** Whether all of it was sent, or failed, in time. What holds sockets and timers lets go of them. */
+  async function shutDown(
+    what: string,
+    flushMs: number,
+    provider: Shutdown,
+    to: readonly Delivery[],
+  ): Promise<boolean> {
     const shut = async (): Promise<void> => {
-      await running.provider.shutdown()
-      await Promise.all(destinations.map((destination) => destination.settled()))
+      await provider.shutdown()
+      await Promise.all(to.map((destination) => destination.settled()))
     }
     const done = await within(flushMs, shut())
     if (!done) {
-      const targets = destinations.map((destination) => destination.status().target).join(', ')
-      problems.add('close', `not every span reached ${targets} within ${Math.round(flushMs)} ms; the rest is lost`)
+      const targets = to.map((destination) => destination.status().target).join(', ')
+      problems.add('close', `not every ${what} reached ${targets} within ${Math.round(flushMs)} ms; the rest is lost`)
     }
-    // Lets go of sockets and timers, so that a dead backend does not keep the process alive.
-    for (const destination of destinations) destination.release()
-    running.unregister()
+    for (const destination of to) destination.release()
     return done
   }
 
@@ -72,15 +84,22 @@ export function handle({ state, service, problems, running, ...started }: Starte
       problems.add('drain', `tasks ran on after their grace of ${graceMs} ms and after their signals were aborted`)
     }
     const left = drained === 'drained' ? flushMs : (flushMs * 3) / 4
-    const lastOnes = within(left, Promise.all(last.map(closed)))
-    const flushed = await shutDown(left)
+    const deadline = performance.now() + left
+    // How it ended is a log line too: its time comes after that of the spans.
+    const forSpans = running?.logs === undefined ? left : (left * 3) / 4
+    const lastOnes = within(forSpans, Promise.all(last.map(closed)))
+    const flushed = running === undefined || (await shutDown('span', forSpans, running.provider, destinations))
+    running?.unregister()
     await lastOnes
-    isClosed = true
     const lost = destinations.reduce((sum, destination) => sum + destination.status().failed, 0)
     const isWell = drained === 'drained' && flushed && lost === 0
     const duration = Math.round(performance.now() - began)
     const fields = { tasks: drained, spans_flushed: flushed, spans_failed: lost, duration_ms: duration }
     say('workerStopped', isWell ? 'info' : 'warn', fields)
+    if (running?.logs !== undefined) {
+      await shutDown('log line', Math.max(deadline - performance.now(), 0), running.logs, [running.logs])
+    }
+    isClosed = true
   }
 
   // Neither a wrong option nor a fault of ours may keep a process from ending.
@@ -98,7 +117,7 @@ export function handle({ state, service, problems, running, ...started }: Starte
     status: () => ({
       state: isClosed ? 'closed' : draining.signal.aborted ? 'draining' : state,
       service,
-      destinations: destinations.map((destination) => destination.status()),
+      destinations: all.map((destination) => destination.status()),
       problems: [...problems.all],
     }),
     flush,

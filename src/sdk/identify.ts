@@ -12,8 +12,8 @@ export interface Who {
 /** What the code says wins over the environment; of several processes with one `.env` each is told apart by its worker. */
 export function identify(options: StartOptions): Who {
   const given = resourceAttributes(env('OTEL_RESOURCE_ATTRIBUTES') ?? '')
-  const app = options.app ?? env('OTEL_SERVICE_NAME') ?? given['service.name']
-  const worker = options.worker
+  const app = options.app ?? env('TASKSPAN_APP') ?? env('OTEL_SERVICE_NAME') ?? given['service.name']
+  const worker = options.worker ?? env('TASKSPAN_WORKER')
   const service = [app, worker].filter((part) => part !== undefined).join('-')
   const version = options.version ?? given['service.version']
   const environment = options.environment ?? given['deployment.environment.name'] ?? env('NODE_ENV')

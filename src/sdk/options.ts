@@ -12,6 +12,7 @@ const functions = (value: unknown): string | undefined =>
 
 export const START_OPTIONS = {
   ...{ app: name, worker: name, version: name, environment: name },
+  logs: (value: unknown) => (value === 'otlp' || value === 'none' ? undefined : "must be 'otlp' or 'none'"),
   checks: functions,
   checkTimeoutMs: atLeast(1),
   onCheckFailure: (value: unknown) =>

@@ -1,21 +1,31 @@
-// OTLP: the SDK's own exporter, watched, and let go of in the end.
+// OTLP: the SDK's own exporter of spans or log lines, watched, and let go of in the end.
 import type { Agent } from 'node:http'
-import type { SpanExporter } from '@opentelemetry/sdk-trace-node'
 import { fault } from '../kernel/faults.ts'
-import type { Destination } from './exporters.ts'
+import type { DestinationStatus } from './face.ts'
 import type { Problems } from './problems.ts'
-import { endpoint, exporter as makeExporter } from './protocol.ts'
+import { type Exporter, type ExportResult, endpoint, exporter as makeExporter, type Signal } from './protocol.ts'
 
-type SdkPackage = typeof import('@opentelemetry/sdk-trace-node')
+/** What is known of things on their way. */
+export interface Delivery {
+  status(): DestinationStatus
+  /** Resolves when nothing is on its way any more, with whether all of it arrived. Never rejects. */
+  settled(): Promise<boolean>
+  /** Gives up what is on its way. */
+  release(): void
+}
 
-type ExportResult = Parameters<Parameters<SpanExporter['export']>[1]>[0]
+export interface Otlp<Item> extends Delivery {
+  readonly exporter: Required<Exporter<Item>>
+}
 
 // ExportResultCode, of a package that is not ours to import.
 const SUCCESS = 0
 const FAILED = 1
 
+const WORDS: Readonly<Record<Signal, string>> = { traces: 'spans', logs: 'log lines' }
+
 /** @throws when no exporter is installed */
-export function otlp(sdk: SdkPackage, problems: Problems): Destination {
+export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
   const agents = new Set<Agent>()
   const openAgent = async (protocol: string): Promise<Agent> => {
     const agent = await agentFor(protocol)
@@ -23,43 +33,46 @@ export function otlp(sdk: SdkPackage, problems: Problems): Destination {
     if (released) close(agent) // it was asked for at the end, and comes after it
     return agent
   }
-  const exporter = makeExporter(hasCertificates() ? {} : { httpAgentOptions: openAgent }, problems)
-  const target = endpoint()
+  const http = hasCertificates(signal) ? {} : { httpAgentOptions: openAgent }
+  const exporter = makeExporter<Item>(signal, http, problems)
+  const target = endpoint(signal)
   const inFlight = new Set<Promise<boolean>>()
   let delivered = 0
   let failed = 0
   let lastError: string | undefined
   let released = false
 
-  const watched: SpanExporter = {
-    export(spans, done) {
+  const watched: Required<Exporter<Item>> = {
+    export(items, done) {
       const sent = new Promise<ExportResult>((resolve) => {
         try {
-          exporter.export(spans, resolve)
+          exporter.export(items, resolve)
         } catch (error) {
           resolve({ code: FAILED, error: error as Error })
         }
       }).then((result) => {
-        if (result.code === SUCCESS) delivered += spans.length
-        else giveUp(spans.length, result.error)
+        if (result.code === SUCCESS) delivered += items.length
+        else giveUp(items.length, result.error)
         done(result)
         return result.code === SUCCESS
       })
       inFlight.add(sent)
       void sent.finally(() => inFlight.delete(sent))
     },
+    forceFlush: async () => exporter.forceFlush?.(),
     shutdown: () => exporter.shutdown(),
   }
-  function giveUp(spans: number, error: unknown): void {
+  function giveUp(items: number, error: unknown): void {
     lastError = reason(error)
     // Said once: a backend that is down would else say it with every batch, and close() has said it already.
     if (failed > 0 || released) fault('sdk', 'export', error)
-    else problems.add('export', `spans do not reach ${target} (${lastError}); those that fail are lost`, error)
-    failed += spans
+    else
+      problems.add('export', `${WORDS[signal]} do not reach ${target} (${lastError}); those that fail are lost`, error)
+    failed += items
   }
   return {
-    processor: new sdk.BatchSpanProcessor(watched),
-    status: () => ({ name: 'otlp', target, delivered, failed, lastError }),
+    exporter: watched,
+    status: () => ({ name: 'otlp', signal, target, delivered, failed, lastError }),
     settled: async () => (await Promise.all(inFlight)).every(Boolean),
     release: () => {
       released = true
@@ -68,10 +81,9 @@ export function otlp(sdk: SdkPackage, problems: Problems): Destination {
   }
 }
 
-function hasCertificates(): boolean {
-  return Object.keys(process.env).some((name) =>
-    /^OTEL_EXPORTER_OTLP_(TRACES_)?(CLIENT_)?(CERTIFICATE|KEY)$/.test(name),
-  )
+function hasCertificates(signal: Signal): boolean {
+  const names = new RegExp(`^OTEL_EXPORTER_OTLP_(${signal.toUpperCase()}_)?(CLIENT_)?(CERTIFICATE|KEY)$`)
+  return Object.keys(process.env).some((name) => names.test(name))
 }
 
 // An agent of our own, loaded when it is needed, so that an HTTP instrumentation may still come first.

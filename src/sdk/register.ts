@@ -1,4 +1,5 @@
 // Puts the SDK together and registers it: resource, destinations, context, propagators.
+import type { Resource } from '@opentelemetry/resources'
 import type { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { type Destination, destinations } from './exporters.ts'
 import { keptProcessor } from './kept.ts'
@@ -11,6 +12,7 @@ type ResourcesPackage = typeof import('@opentelemetry/resources')
 
 export interface Registered {
   readonly provider: NodeTracerProvider
+  readonly resource: Resource
   readonly destinations: readonly Destination[]
 }
 
@@ -19,14 +21,15 @@ export function register(attributes: Readonly<Record<string, string>>, problems:
   const sdk = load<SdkPackage>(SDK)
   const { defaultResource, resourceFromAttributes } = load<ResourcesPackage>('@opentelemetry/resources', SDK, BASE)
   const to = destinations(sdk, problems)
+  const resource = defaultResource().merge(resourceFromAttributes(attributes))
   // Sampler (OTEL_TRACES_SAMPLER), span limits and batch sizes (OTEL_BSP_*) the SDK reads from the environment itself.
   const provider = new sdk.NodeTracerProvider({
-    resource: defaultResource().merge(resourceFromAttributes(attributes)),
+    resource,
     spanProcessors: [...to.map(({ processor }) => processor), keptProcessor()],
   })
   const chosen = propagator(problems)
   provider.register(chosen === undefined ? {} : { propagator: chosen })
-  return { provider, destinations: to }
+  return { provider, resource, destinations: to }
 }
 
 const SDK = '@opentelemetry/sdk-trace-node'

@@ -61,6 +61,6 @@ it('the files that ship are these rules', () => {
   const written = Object.fromEntries(
     readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), 'utf8')]),
   )
-  // Else: npx tsx scripts/rules.ts
+  // Else: npm run observability
   expect(written).toEqual(ruleFiles())
 })

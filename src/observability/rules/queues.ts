@@ -64,8 +64,8 @@ export function queueRules(making: Making): Group {
         description: `It has been paused for ${inWords(limits['paused-for'])}, or was when it was seen last. Its other alerts are silent meanwhile.`,
       }),
       alert('QueueUnseen', {
+        // No `for`: it fires before those whose series are gone, and so silences them.
         expr: `time() - ${seen} > ${UNSEEN_AFTER_SECONDS}`,
-        for: '1m',
         summary: 'Nobody looks at the queue {{ $labels.queue }}',
         description:
           'The last look at it was {{ $value | humanizeDuration }} ago: its broker does not answer, or who watched it is gone.',

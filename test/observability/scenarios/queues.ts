@@ -176,7 +176,7 @@ export const QUEUES: ShownAlerts = {
     over: {
       // A broker that does not answer: the time of the last look stays.
       series: { [SEEN]: [...looks(11), ...flat(600, 10), ...looks(31).slice(21)] },
-      at: { 12: [], 14: [unseen('4m 0s')], 22: [] },
+      at: { 12: [], 13: [unseen('3m 0s')], 22: [] },
     },
     atLimit: {
       series: { [SEEN]: [0, 0, 0, 180, 180, 180, 360, 360, 360, 540, 540, 540] },
@@ -186,7 +186,7 @@ export const QUEUES: ShownAlerts = {
       series: {
         [SEEN]: [...leaves(looks(11)), ...Array.from({ length: 20 }, () => undefined), ...looks(40).slice(32)],
       },
-      at: { 12: [], 14: [unseen('4m 0s')], 31: [unseen('21m 0s')], 33: [] },
+      at: { 12: [], 13: [unseen('3m 0s')], 31: [unseen('21m 0s')], 33: [] },
     },
     also: {
       'lets a queue go that nobody has looked at for a day': {

@@ -4,12 +4,13 @@ import type { BulkJobOptions, FlowJob, Job, Processor, Telemetry, Worker } from 
 import { compose } from '../kernel/compose.ts'
 import { consumer } from '../kernel/consumer.ts'
 import { checkOptions, show, TaskspanError } from '../kernel/errors.ts'
-import { type Adapter, currentTask, type Middleware } from '../kernel/task.ts'
+import { currentTask, type Middleware } from '../kernel/task.ts'
 import { tracing } from '../middleware/tracing.ts'
 import { type InjectBulkOptions, sendBulk, sendFlow } from './bullmq/inject.ts'
-import { type Observation, observe, type Ran } from './bullmq/observe.ts'
+import { inside } from './bullmq/inside.ts'
+import { type Observation, observe } from './bullmq/observe.ts'
 import { bullmqTelemetry } from './bullmq/propagation.ts'
-import { bullmqAdapter, judge } from './bullmq/read.ts'
+import { type Ran, remembering } from './bullmq/ran.ts'
 
 export { type BullmqCheckpoint, type CheckpointOptions, checkpoint } from './bullmq/checkpoint.ts'
 export { type InjectBulkOptions, type InjectOptions, inject } from './bullmq/inject.ts'
@@ -32,6 +33,8 @@ export interface BullmqInstrument {
   <P extends Processor<any, any, any, any> = Processor>(processor: P, options?: InstrumentOptions): P
   /**
    * Watches a worker for what no processor sees: jobs failed without it, lost locks, lost attempts, worker errors.
+   * Of a worker whose processor is a file it also runs each job through the middlewares, in this process, so that a child
+   * that is killed is seen; what happens inside, `sandboxed()` of `taskspan/processes` sends here.
    *
    * @returns a handle; closing it removes the listeners
    */
@@ -55,7 +58,9 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
   const instrument = <P extends Processor>(processor: P, options: InstrumentOptions = {}): P => {
     if (typeof processor !== 'function') throw notAFunction(processor)
     checkOptions('bullmq: instrument', options, { name: 'string' })
-    const consume = consumer(remembering(ran, options.name), onion)
+    const adapter = remembering(ran, options.name)
+    const consume = consumer(adapter, onion)
+    const insideParent = inside(adapter, onion)
     function instrumented(this: unknown, ...args: Parameters<P>): Promise<unknown> {
       const [job, , signal] = args as unknown as [Job, string | undefined, AbortSignal | undefined]
       const handler = (): Promise<unknown> => {
@@ -63,7 +68,7 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
         if (task !== undefined) ran.set(job, task)
         return Reflect.apply(processor, this, args) as Promise<unknown>
       }
-      return consume(job, handler, signal)
+      return (insideParent(job) ?? consume)(job, handler, signal)
     }
     Object.defineProperties(instrumented, {
       length: { value: processor.length, configurable: true },
@@ -72,19 +77,6 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
     return instrumented as unknown as P
   }
   return Object.assign(instrument, { observe: (worker: Worker) => observe(worker, onion, ran) }) as BullmqInstrument
-}
-
-// A job whose middleware threw before the handler ran has been seen, if anyone asked what the throw means.
-function remembering(ran: Ran, name: string | undefined): Adapter<Job> {
-  const { read } = bullmqAdapter
-  return {
-    ...bullmqAdapter,
-    read: name === undefined ? read : (job) => ({ ...read(job), name }),
-    judge(error, job, task) {
-      ran.set(job, task)
-      return judge(error, job)
-    },
-  }
 }
 
 // The one thing an adapter takes from a middleware: senders in a process without telemetry() still want their span.

@@ -52,6 +52,11 @@ export function observersOf(middleware: Middleware): readonly Observer[] {
 
 const observing = new WeakMap<Middleware, readonly Observer[]>()
 
+/** What of a middleware changes tasks, without those parts that only observe them. */
+export function withoutObservers(middleware: Middleware): Middleware {
+  return compose(...(composed.get(middleware) ?? [middleware]).filter((part) => observerOf(part) === undefined))
+}
+
 /** Tells a middleware of an event; a listener that throws is counted, never felt. */
 export function notify(middleware: Middleware, event: TaskEvent): void {
   if (middleware.notice !== undefined) guard('middleware', 'notice', () => middleware.notice?.(event))

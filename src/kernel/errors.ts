@@ -7,7 +7,8 @@ const HELP = {
   NEXT_CALLED_TWICE: 'A middleware may call next() at most once: a second call would run the task twice.',
   NEXT_NOT_AWAITED:
     'Write `return next()` or `await next()`: a middleware that returns early would settle a running task.',
-  PROCESSOR_IS_FILE: 'Wrap the function inside the processor file: `export default instrument(async (job) => …)`.',
+  PROCESSOR_IS_FILE:
+    'Give the file to the Worker itself and call `instrument.observe(worker)`; in the file, `export default sandboxed(async (job) => …)` with `sandboxed` from taskspan/processes.',
   METRIC_NAME_TAKEN: 'Another metric with this name is registered. Pass another `registry` or another `prefix`.',
   REJECTED: 'The handler refused this message with `throw reject(reason)`. It is not run again.',
   INVALID_MESSAGE: 'Pass a recorded message of the shape that the adapter reads.',

@@ -28,6 +28,13 @@ export function fault(part: string, reason: string, error?: unknown): void {
   }
 }
 
+/** Adds what another process has counted, under `part reason`; it has said it there. */
+export function addFaults(kind: string, count: number): void {
+  const known = shared.faults.get(kind)
+  const key = known === undefined && shared.faults.size >= MAX_KINDS ? 'other other' : kind
+  shared.faults.set(key, (shared.faults.get(key) ?? 0) + count)
+}
+
 /** The faults so far, as `part reason` -> count. */
 export function faults(): ReadonlyMap<string, number> {
   return shared.faults

@@ -4,6 +4,7 @@ import { REJECTION, type RejectReason, toRejectReason } from './errors.ts'
 import { guard } from './faults.ts'
 import { maskUrls } from './mask.ts'
 import type { Task } from './task.ts'
+import { toldOf } from './told.ts'
 
 export { maskUrls }
 
@@ -68,7 +69,7 @@ function judge(task: Task, error: unknown): Outcome {
 export function rejectReason(error: unknown): RejectReason | undefined {
   try {
     const reason = (error as { [REJECTION]?: unknown })[REJECTION]
-    return reason === undefined ? undefined : toRejectReason(reason)
+    return reason === undefined ? toldOf(error)?.reason : toRejectReason(reason)
   } catch {
     return undefined // undefined, null, a proxy or a getter that throws
   }
@@ -118,6 +119,8 @@ export function errorType(error: unknown): string {
     return error === null ? 'null' : typeof error
   }
   if (rejectReason(error) !== undefined) return 'Rejected'
+  const told = toldOf(error)?.type
+  if (told !== undefined) return told
   // Most people write `class PaymentError extends Error {}` and leave the name as it is.
   const candidates = [text(error, 'name'), className(error), text(error, 'code')]
   return candidates.find((name) => name !== undefined && name !== 'Error' && TYPE.test(name)) ?? 'Error'

@@ -1,6 +1,7 @@
 // The central types: what runs (Task), what stands around it (Middleware), what turns a message into it (Adapter).
 import type { Attributes, Link, Span } from '@opentelemetry/api'
 import type { Ending, Outcome } from './outcome.ts'
+import type { Report } from './report.ts'
 import { shared } from './shared.ts'
 
 // Terminology, the same in code, names and docs:
@@ -170,6 +171,10 @@ export type TaskEvent =
       readonly fields: Readonly<Record<string, unknown>>
       readonly error?: unknown
     }
+  /** A task that another process tells of runs here: its lines go to this one's logger. */
+  | { readonly kind: 'inside'; readonly task: Task }
+  /** What another process has told of its spans, lines and numbers. */
+  | { readonly kind: 'reported'; readonly report: Report }
   /** A message was given up without another attempt: dead-lettered, or dropped where the broker keeps no dead letters. */
   | { readonly kind: 'dead_lettered'; readonly queue: string }
   /** What a call to a service that is not ours has used: tokens, seconds, bytes. */

@@ -5,6 +5,7 @@ import { checkOptions } from '../kernel/errors.ts'
 import { ATTR, DEFAULT_PREFIX } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
+import { addReport } from './metrics/exchange.ts'
 import { sampledSpan } from './metrics/exemplar.ts'
 import { buckets, type Instruments, instruments, labelFunctions, type TaskSeries } from './metrics/registry.ts'
 
@@ -156,6 +157,8 @@ function noticed(all: Instruments, event: TaskEvent): void {
         all.extUsage.cell(event.task.queue, event.task.name, unit).add(event.amounts[unit] as number)
       }
       return
+    case 'reported':
+      return addReport(all, event.report)
     case 'broker':
       return all.brokerEvents.cell(event.queue, event.event).add(1)
   }

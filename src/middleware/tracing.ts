@@ -20,6 +20,7 @@ import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
+import { takeSpans } from './tracing/reported.ts'
 
 /** How a task's span relates to the span that its message carried. */
 export type ParentMode = 'child' | 'link' | 'root'
@@ -55,6 +56,7 @@ export function tracing(options: TracingOptions = {}): Middleware {
   const names = spanNames(options.prefix ?? DEFAULT_PREFIX)
 
   function notice(event: TaskEvent): void {
+    if (event.kind === 'reported') takeSpans(event.report.spans)
     if (event.kind === 'note' && event.task.span !== undefined) noteOn(event.task.span, event, names)
     if (event.kind !== 'lost' && event.kind !== 'failed') return
     const at = Date.now()

@@ -1,38 +1,79 @@
-// A processor that BullMQ runs in a process of its own: the way that PROCESSOR_IS_FILE names.
+// A processor that BullMQ runs in a process of its own: who tells of it, and that it is told once.
 import { fileURLToPath } from 'node:url'
 import { bullmq, propagation } from 'taskspan/bullmq'
 import { expect, it } from 'vitest'
 import { ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { record } from '../support/record.ts'
 
+const plain = fileURLToPath(new URL('../support/sandboxed-plain.mjs', import.meta.url))
 const file = fileURLToPath(new URL('../support/sandboxed.ts', import.meta.url))
 
-it('wrapped inside its file, it runs in the trace of its sender, and is not told again outside', async () => {
-  const { t, spans, metrics } = await record()
+const task = (queue: string, id: string) => ({
+  ...{ name: 'works', queue, id, attempt: 1, maxAttempts: 2, priority: 3 },
+  waitMs: expect.any(Number),
+})
+
+it('wrapped with instrument() in its file, and its worker not observed, it tells of itself in the trace of its sender', async () => {
+  const { spans, metrics } = await record()
   const queue = openQueue(queueName('render'), { telemetry: propagation() })
   const worker = openWorker(queue.name, file as never, { workerForkOptions: { execArgv: ['--import', 'tsx'] } })
-  bullmq(t).observe(worker)
   const done = ended(worker, 2)
   await queue.add('works', {}, { attempts: 2, priority: 3, jobId: 'clip-7' })
   await queue.add('fails', {})
   const ends = await done
   const send = spans.named(`send ${queue.name}`)[0]
   expect(ends.find(({ event }) => event === 'completed')?.value).toEqual({
-    task: {
-      name: 'works',
-      queue: queue.name,
-      id: 'clip-7',
-      attempt: 1,
-      maxAttempts: 2,
-      waitMs: expect.any(Number),
-      priority: 3,
-    },
+    task: task(queue.name, 'clip-7'),
+    active: expect.objectContaining({ traceId: send?.traceId }),
     parentSpanContext: expect.objectContaining({ traceId: send?.traceId, spanId: send?.spanId }),
   })
   expect(ends.find(({ event }) => event === 'failed')?.value).toMatchObject({ message: 'in the sandbox' })
-  // The process that ran it has told; a second span or count here would be a second failure.
   expect(spans.named('taskiq.fails')).toEqual([])
   expect(await metrics.value('taskiq_task_failures_total')).toBeUndefined()
+})
+
+it('with its worker observed the task is told there, and not a second time in the file', async () => {
+  const { t, spans, metrics } = await record()
+  const queue = openQueue(queueName('render'), { telemetry: propagation() })
+  const worker = openWorker(queue.name, file as never, { workerForkOptions: { execArgv: ['--import', 'tsx'] } })
+  bullmq(t).observe(worker)
+  bullmq(t).observe(worker) // as often as you like: a task is told once
+  const done = ended(worker, 2)
+  await queue.add('works', {}, { attempts: 2, priority: 3, jobId: 'clip-7' })
+  await queue.add('fails', {})
+  const ends = await done
+  const { traceId, spanId } = spans.one('taskiq.works')
+  expect(ends.find(({ event }) => event === 'completed')?.value).toEqual({
+    task: task(queue.name, 'clip-7'),
+    active: expect.objectContaining({ traceId, spanId }), // the parent's own span, not one beside it
+  })
+  expect(spans.one('taskiq.fails').attributes['error.type']).toBe('TypeError')
+  expect(await metrics.value('taskiq_task_failures_total', { error_type: 'TypeError' })).toBe(1)
+})
+
+it('when the observation ends, jobs run on, and the file tells of the next', async () => {
+  const { t, spans } = await record()
+  const queue = openQueue(queueName('render'))
+  const worker = openWorker(queue.name, file as never, { workerForkOptions: { execArgv: ['--import', 'tsx'] } })
+  await bullmq(t).observe(worker).close()
+  const done = ended(worker)
+  await queue.add('works', {})
+  expect((await done)[0]?.event).toBe('completed')
+  expect(spans.named('taskiq.works')).toEqual([])
+})
+
+it('a file that is not wrapped at all is a task too, where its worker is observed', async () => {
+  const { t, spans, metrics } = await record()
+  const queue = openQueue(queueName('render'))
+  const worker = openWorker(queue.name, plain as never)
+  bullmq(t).observe(worker)
+  const done = ended(worker, 2)
+  await queue.add('works', {})
+  await queue.add('fails', {})
+  await done
+  expect(spans.one('taskiq.works').status).toBe('unset')
+  expect(spans.one('taskiq.fails').attributes['error.type']).toBe('RangeError')
+  expect(await metrics.value('taskiq_tasks_total', { outcome: 'success' })).toBe(1)
 })
 
 it('a job that BullMQ fails without its sandbox is told', async () => {

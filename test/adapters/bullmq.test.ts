@@ -239,7 +239,7 @@ describe('a wrapped processor', () => {
       refused = error
     }
     expect(refused).toBeInstanceOf(TaskspanError)
-    expect(refused).toMatchObject({ code: 'PROCESSOR_IS_FILE', help: expect.stringContaining('instrument(async') })
+    expect(refused).toMatchObject({ code: 'PROCESSOR_IS_FILE', help: expect.stringContaining('sandboxed(async') })
     expect(String(refused)).toContain('/srv/render.js')
   })
 

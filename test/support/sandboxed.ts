@@ -12,6 +12,8 @@ export default bullmq(telemetry({ logging: false }))(async (job) => {
   if (job.name === 'fails') throw new TypeError('in the sandbox')
   await (job as unknown as SandboxedJob).updateProgress(50)
   const { name, queue, id, attempt, maxAttempts, waitMs, priority } = currentTask() ?? {}
-  const { parentSpanContext } = trace.getActiveSpan() as unknown as { parentSpanContext?: object }
-  return { task: { name, queue, id, attempt, maxAttempts, waitMs, priority }, parentSpanContext }
+  const active = trace.getActiveSpan()
+  const { parentSpanContext } = (active ?? {}) as { parentSpanContext?: object }
+  const task = { name, queue, id, attempt, maxAttempts, waitMs, priority }
+  return { task, active: active?.spanContext(), parentSpanContext }
 })

@@ -2,23 +2,23 @@
 import type { Job, Worker } from 'bullmq'
 import { notify } from '../../kernel/compose.ts'
 import { guard } from '../../kernel/faults.ts'
-import { createTask, type Middleware, type Task } from '../../kernel/task.ts'
+import { createTask, type Middleware } from '../../kernel/task.ts'
+import { adopt } from './adopt.ts'
 import { newlyLost } from './lost.ts'
+import type { Ran } from './ran.ts'
 import { readJob } from './read.ts'
 
-/** Ends the observation: removes the listeners, and nothing else. */
+/** Ends the observation: removes the listeners, and leaves what runs in a file to itself. */
 export interface Observation extends AsyncDisposable {
   close(): Promise<void>
 }
-
-/** The task of each job that telemetry of this process has seen, while the job object lives. */
-export type Ran = WeakMap<object, Task>
 
 const STALLED_OUT = 'job stalled more than allowable limit'
 const STARTED_OUT = 'job started more than allowable limit'
 
 export function observe(worker: Worker, middleware: Middleware, ran: Ran): Observation {
   const queue = worker.name
+  const release = guard('bullmq', 'sandbox', () => adopt(worker, middleware, ran))
 
   // BullMQ's listeners run inside its own loop: nothing may be thrown there.
   const failed = (job: Job | undefined, error: Error): void => {
@@ -57,6 +57,7 @@ export function observe(worker: Worker, middleware: Middleware, ran: Ran): Obser
   worker.on('error', workerError)
 
   const close = async (): Promise<void> => {
+    release?.()
     worker.off('failed', failed)
     worker.off('lockRenewalFailed', lockLost)
     worker.off('stalled', stalled)
@@ -70,7 +71,7 @@ function isFinal(job: Job): boolean {
   return job.finishedOn !== undefined && job.finishedOn !== null
 }
 
-// A processor in a file runs, and is told of, in a process of its own.
+// A processor in a file that could not be adopted is told of in its own process.
 function isSandboxed(worker: Worker): boolean {
   return (worker as unknown as { childPool?: unknown }).childPool !== undefined
 }

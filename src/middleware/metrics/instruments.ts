@@ -2,6 +2,7 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Metric, Registry } from 'prom-client'
 import type { MetricName } from '../../kernel/names.ts'
+import type { Change } from '../../kernel/report/changes.ts'
 import { type Exemplar, LastSampled } from './exemplar.ts'
 import type { LabelCaps } from './labels.ts'
 
@@ -62,7 +63,7 @@ abstract class Instrument<Cell extends { touched: boolean }> {
     let key = values.join(SEPARATOR)
     let found = this.cells.get(key)
     if (found !== undefined) return found.cell
-    let capped = values.map((value, at) => this.caps.admit(this.labelNames[at] ?? '', value))
+    let capped = values.map((value, at) => this.admit(this.labelNames[at] ?? '', value))
     key = capped.join(SEPARATOR)
     if (this.cells.size >= this.maxSeries && !this.cells.has(key)) {
       this.caps.overflow('series')
@@ -76,6 +77,11 @@ abstract class Instrument<Cell extends { touched: boolean }> {
       this.cells.set(key, found)
     }
     return found.cell
+  }
+
+  /** The series that stand now: their label values and their cells. */
+  *entries(): Iterable<readonly [readonly string[], Cell]> {
+    for (const { labels, cell } of this.cells.values()) if (cell.touched) yield [Object.values(labels), cell]
   }
 
   async get(): Promise<Snapshot> {
@@ -103,6 +109,10 @@ abstract class Instrument<Cell extends { touched: boolean }> {
       cell.touched = false
       this.clear(cell)
     }
+  }
+
+  protected admit(label: string, value: string): string {
+    return this.caps.admit(label, value)
   }
 
   protected abstract create(): Cell
@@ -142,6 +152,23 @@ export class Value {
 
 /** A counter or a gauge. */
 export class Values extends Instrument<Value> {
+  /** Of a gauge: where it stands in other processes, by who told. */
+  readonly elsewhere = new Map<object, readonly Change[]>()
+
+  override async getForPromString(): Promise<Snapshot> {
+    const snapshot = await super.getForPromString()
+    if (this.elsewhere.size === 0) return snapshot
+    const add = this.aggregator === 'sum' ? (a: number, b: number) => a + b : Math.max
+    const all = new Map(snapshot.values.map((sample) => [keyOf(sample.labels), sample]))
+    for (const { labels: values, value } of [...this.elsewhere.values()].flat()) {
+      const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, this.admit(name, values[at] ?? '')]))
+      const known = all.get(keyOf(labels))
+      if (known !== undefined) known.value = add(known.value, value)
+      else if (all.size < MAX_ELSEWHERE) all.set(keyOf(labels), { labels, value })
+    }
+    return { ...snapshot, values: [...all.values()] }
+  }
+
   /** Sets what was touched to zero, for a gauge that is counted anew at each scrape. */
   zero(): void {
     for (const { cell } of this.cells.values()) cell.value = 0
@@ -189,14 +216,37 @@ export class Distribution {
     this.sum += value
     this.count++
     this.counts[bucket] = (this.counts[bucket] as number) + 1
-    if (span !== undefined) {
-      let last = this.last[bucket]
-      if (last === undefined) {
-        last = new LastSampled()
-        this.last[bucket] = last
-      }
-      last.keep(span, value, at)
+    if (span !== undefined) this.keep(bucket, span, value, at)
+  }
+
+  /** Adds values that another process has counted; where its buckets are others, each goes where its upper bound is. */
+  addAll(counts: readonly number[], bounds: readonly number[], sum: number): void {
+    this.touched = true
+    this.sum += sum
+    for (let from = 0; from < counts.length; from++) {
+      const bucket = this.bucketOf(bounds[from] ?? Number.POSITIVE_INFINITY)
+      this.counts[bucket] = (this.counts[bucket] as number) + (counts[from] as number)
+      this.count += counts[from] as number
     }
+  }
+
+  /** Keeps the sampled span behind a value that is counted already. */
+  mark(span: SpanContext, value: number, at: number): void {
+    this.keep(this.bucketOf(value), span, value, at)
+  }
+
+  private bucketOf(value: number): number {
+    const at = this.bounds.findIndex((bound) => value <= bound)
+    return at < 0 ? this.bounds.length : at
+  }
+
+  private keep(bucket: number, span: SpanContext, value: number, at: number): void {
+    let last = this.last[bucket]
+    if (last === undefined) {
+      last = new LastSampled()
+      this.last[bucket] = last
+    }
+    last.keep(span, value, at)
   }
 }
 
@@ -241,5 +291,10 @@ function isOpenMetrics(registry: Registry): boolean {
   return (registry.contentType as string).startsWith('application/openmetrics-text')
 }
 
+function keyOf(labels: Record<string, string | number>): string {
+  return Object.values(labels).join(SEPARATOR)
+}
+
+const MAX_ELSEWHERE = 5_000
 export const OTHER = 'other'
 const SEPARATOR = '\u0000'

@@ -32,7 +32,7 @@ export class LabelCaps {
     return 'other'
   }
 
-  overflow(label: string): void {
-    this.overflows.set(label, (this.overflows.get(label) ?? 0) + 1)
+  overflow(label: string, count = 1): void {
+    this.overflows.set(label, (this.overflows.get(label) ?? 0) + count)
   }
 }

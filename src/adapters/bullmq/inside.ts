@@ -1,0 +1,34 @@
+// The child's side of a sandboxed job whose worker is observed: the parent tells of the task, here its handler runs.
+import { type Context, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import type { Job } from 'bullmq'
+import { notify, withoutObservers } from '../../kernel/compose.ts'
+import { toTask, within } from '../../kernel/consumer.ts'
+import { guard } from '../../kernel/faults.ts'
+import { type Handover, readHandover } from '../../kernel/handover.ts'
+import { runInContext } from '../../kernel/propagation.ts'
+import { shared } from '../../kernel/shared.ts'
+import type { Adapter, Middleware, Next } from '../../kernel/task.ts'
+
+/** Runs a job as `consumer()` does, but leaves what observes tasks to the parent, where it has taken that upon itself. */
+export type RunInside = (job: Job, handler: Next, signal: AbortSignal | undefined) => Promise<unknown>
+
+export function inside(adapter: Adapter<Job>, onion: Middleware): (job: Job) => RunInside | undefined {
+  const rest = withoutObservers(onion)
+  return (job) => {
+    const handover = readHandover(job)
+    if (handover === undefined) return undefined
+    return (_, handler, signal) => {
+      for (const key of handover.allowed) shared.correlation.add(key)
+      const task = toTask(adapter, job, signal)
+      task.correlation = handover.correlation
+      task.onion = onion
+      notify(onion, { kind: 'inside', task })
+      return within(task, () => runInContext(contextOf(handover), () => rest(task, handler)))
+    }
+  }
+}
+
+function contextOf({ span }: Handover): Context {
+  if (span === undefined) return ROOT_CONTEXT
+  return guard('processes', 'context', () => trace.setSpanContext(context.active(), span)) ?? ROOT_CONTEXT
+}

@@ -1,0 +1,26 @@
+// A message of another process, taken in: outside of whatever task or request happened to be active.
+import { ROOT_CONTEXT } from '@opentelemetry/api'
+import { notify } from '../compose.ts'
+import { guard } from '../faults.ts'
+import { runInContext } from '../propagation.ts'
+import { isReport, type Message, readReport } from '../report.ts'
+import { shared } from '../shared.ts'
+import type { Middleware } from '../task.ts'
+
+/** Tells the middleware what a message says; all that is not ours, and all that is wrong with it, does nothing. */
+export function receive(
+  message: unknown,
+  from: object,
+  middleware: Middleware,
+  also: (message: Message) => void = () => {},
+): void {
+  guard('processes', 'receive', () => {
+    if (!isReport(message)) return
+    const take = (): void => {
+      also(message)
+      notify(middleware, { kind: 'reported', report: readReport(message, from) })
+    }
+    // The channel of a child was opened inside the task that first needed it, and would keep that task's context for good.
+    shared.scope.run(undefined, () => runInContext(ROOT_CONTEXT, () => guard('processes', 'receive', take)))
+  })
+}

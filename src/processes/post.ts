@@ -1,0 +1,126 @@
+// What a child process has to tell its parent: kept for moments, bounded, and sent over the channel between them.
+import { fault, faults, guard } from '../kernel/faults.ts'
+import { MARK, VERSION_1 } from '../kernel/handover.ts'
+import { MAX_ITEMS, MAX_LINE, MAX_SPAN, type Message } from '../kernel/report.ts'
+import { gaugesOf, takeChanges, takeOverflows } from '../middleware/metrics/exchange.ts'
+import type { Instruments } from '../middleware/metrics/registry.ts'
+import type { Send } from './channel.ts'
+
+// At once after a quiet moment: sandboxed code may block the event loop for minutes, or be killed, right after a span.
+const GAP_MS = 20
+const MAX_BYTES = 1_024 * 1_024
+// Of a parent that does not read: what is sent to it meanwhile is kept in memory, in front of the job's result.
+const MAX_UNREAD = 32
+
+export interface PostOptions {
+  readonly send: Send
+  readonly instruments: Instruments | undefined
+  /** Whether gauges are told too. Default `false`. */
+  readonly gauges?: boolean | undefined
+}
+
+export class Post {
+  private spans: string[] = []
+  private lines: string[] = []
+  private bytes = 0
+  private unread = 0
+  private sentAt = Number.NEGATIVE_INFINITY
+  private timer: NodeJS.Timeout | undefined
+  private readonly told = new Map<string, number>()
+
+  constructor(private readonly options: PostOptions) {}
+
+  /** @param text an ended span as JSON */
+  span(text: string): void {
+    this.keep('spans', text, MAX_SPAN)
+  }
+
+  /** @param text a log line as JSON */
+  line(text: string): void {
+    this.keep('lines', text, MAX_LINE)
+  }
+
+  /** Says what a run threw: its class does not survive the way to the parent. */
+  threw(threw: NonNullable<Message['threw']>): void {
+    this.send({ ...this.collected(), threw })
+  }
+
+  /** Sends what there is. */
+  flush(): void {
+    const message = this.collected()
+    if (Object.keys(message).length > 0) this.send(message)
+  }
+
+  private keep(into: 'spans' | 'lines', text: string, limit: number): void {
+    if (text.length > limit) return fault('processes', 'oversized')
+    if (!this.hasRoomFor(text) && this.unread < MAX_UNREAD) this.flush()
+    if (!this.hasRoomFor(text)) return fault('processes', 'overflow')
+    this[into].push(text)
+    this.bytes += text.length
+    this.soon()
+  }
+
+  private hasRoomFor(text: string): boolean {
+    return this.spans.length + this.lines.length < MAX_ITEMS && this.bytes + text.length <= MAX_BYTES
+  }
+
+  private soon(): void {
+    if (this.timer !== undefined) return
+    const wait = this.sentAt + GAP_MS - performance.now()
+    if (wait <= 0 && this.unread < MAX_UNREAD) return this.flush()
+    this.timer = setTimeout(
+      () => {
+        this.timer = undefined
+        if (this.unread < MAX_UNREAD) this.flush()
+        else this.soon()
+      },
+      Math.max(wait, GAP_MS),
+    )
+    this.timer.unref()
+  }
+
+  private collected(): Partial<Message> {
+    const { instruments } = this.options
+    const message: { -readonly [K in keyof Message]?: Message[K] } = {}
+    if (this.spans.length > 0) message.spans = this.spans
+    if (this.lines.length > 0) message.lines = this.lines
+    this.spans = []
+    this.lines = []
+    this.bytes = 0
+    guard('processes', 'numbers', () => {
+      if (instruments === undefined) return
+      const changes = takeChanges(instruments)
+      if (changes.length > 0) message.changes = changes
+      const overflows = takeOverflows(instruments)
+      if (overflows.length > 0) message.overflows = overflows
+      if (this.options.gauges) message.gauges = gaugesOf(instruments)
+    })
+    const counted = this.newFaults()
+    if (counted.length > 0) message.faults = counted
+    return message
+  }
+
+  private newFaults(): [string, number][] {
+    const found: [string, number][] = []
+    for (const [kind, count] of faults()) {
+      const before = this.told.get(kind) ?? 0
+      if (count > before) found.push([kind, count - before])
+      this.told.set(kind, count)
+    }
+    return found
+  }
+
+  private send(message: Partial<Message>): void {
+    this.sentAt = performance.now()
+    this.unread++
+    const read = (): void => {
+      this.unread--
+    }
+    try {
+      this.options.send({ [MARK]: VERSION_1, ...message }, read)
+    } catch (error) {
+      read()
+      fault('processes', 'send', error)
+    }
+  }
+}

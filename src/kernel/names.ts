@@ -25,6 +25,7 @@ export interface SpanNames {
   readonly stepWaitMs: string
   readonly pipelineOutcome: string
   readonly willRetry: string
+  readonly rejectReason: string
   readonly truncated: string
 }
 
@@ -65,6 +66,7 @@ export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
       stepWaitMs: `${prefix}.step.wait_ms`,
       pipelineOutcome: `${prefix}.pipeline.outcome`,
       willRetry: `${prefix}.will_retry`,
+      rejectReason: `${prefix}.reject_reason`,
       truncated: `${prefix}.truncated`,
     }
     spanNamesByPrefix.set(prefix, names)

@@ -145,6 +145,7 @@ describe('how a task ended', () => {
     expect(span.attributes).toMatchObject({ 'taskiq.outcome': outcome })
     expect(span.attributes['error.type']).toBe(isError ? 'RangeError' : undefined)
     expect(span.attributes['taskiq.will_retry']).toBe(outcome === 'success' ? undefined : outcome === 'retry')
+    expect(span.attributes['taskiq.reject_reason']).toBe(outcome === 'rejected' ? 'expired' : undefined)
     expect(span.attributes).not.toHaveProperty('taskiq.truncated')
     expect(span.events).toEqual(
       isError

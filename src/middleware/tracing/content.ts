@@ -3,7 +3,7 @@ import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from 
 import { cut } from '../../kernel/cut.ts'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
-import { describeError, type Ending, isError } from '../../kernel/outcome.ts'
+import { describeError, type Ending, isError, rejectReason } from '../../kernel/outcome.ts'
 import { isCall, type Task, type TaskEvent } from '../../kernel/task.ts'
 
 // No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
@@ -115,6 +115,7 @@ function record(span: Span, task: Task, { outcome, threw, error }: Ending, names
   if (task.endAttributes !== undefined) span.setAttributes(task.endAttributes)
   if (!threw) return
   if (task.kind === 'task') span.setAttribute(names.willRetry, outcome === 'retry')
+  if (outcome === 'rejected') span.setAttribute(names.rejectReason, rejectReason(error) ?? 'other')
   if (!isError(outcome)) return
   const info = describeError(error)
   span.setAttribute(ATTR.errorType, info.type)

@@ -12,8 +12,8 @@ class MailboxFull extends Error {
 const begun = begin('mail')
 const connection = await connect(amqpUrl)
 const channel = await connection.createChannel()
-await channel.assertQueue('mail.dead', { durable: true })
-await channel.assertQueue('mail', { durable: true, deadLetterExchange: '', deadLetterRoutingKey: 'mail.dead' })
+await channel.assertQueue('mail.dlq', { durable: true })
+await channel.assertQueue('mail', { durable: true, deadLetterExchange: '', deadLetterRoutingKey: 'mail.dlq' })
 
 const { consume } = amqp(begun.t)
 const consumer = await consume(
@@ -29,5 +29,5 @@ const consumer = await consume(
 )
 
 const broker = { close: () => connection.close() }
-const rabbitmq = { connection: amqpUrl, queues: ['mail', 'mail.dead'] }
+const rabbitmq = { connection: amqpUrl, queues: ['mail', 'mail.dlq'] }
 await serveUntilSignal(begun, [consumer], { rabbitmq }, [broker])

@@ -57,7 +57,7 @@ const processor = instrument(async (job: Job<Clip>) => {
   if (task === undefined) throw reject('unknown_task')
   return task(job.data)
 })
-await channel.assertQueue('mail', { durable: true, deadLetterExchange: '', deadLetterRoutingKey: 'mail.dead' })
+await channel.assertQueue('mail', { durable: true, deadLetterExchange: '', deadLetterRoutingKey: 'mail.dlq' })
 const worker = new Worker<Clip>('render', processor, { connection: { url: redisUrl }, prefix, concurrency: 4 })
 worker.on('error', () => {}) // watch() says what is wrong with the broker
 instrument.observe(worker)

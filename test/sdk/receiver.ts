@@ -16,6 +16,8 @@ interface ResourceSpans {
 export interface OtlpSpan {
   readonly name: string
   readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
   readonly attributes: readonly Attribute[]
 }
 

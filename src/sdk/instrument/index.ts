@@ -48,7 +48,7 @@ export function instrument(roles: readonly Role[], problems: Problems, provider?
         continue
       }
       if (before === undefined && !isWanted(known, chosen, isOn, problems)) continue
-      if (before === undefined && !isPreloaded) tooEarly.push(...known.libraries.filter(isTooEarly(known)))
+      if (before === undefined && !isPreloaded) tooEarly.push(...known.libraries.filter(isTooEarly(known)).slice(0, 1))
       tell(before ?? make(known), known, isOn, provider)
     } catch (error) {
       problems.add(

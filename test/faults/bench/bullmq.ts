@@ -1,0 +1,125 @@
+// A lane on BullMQ: Redis is asked by plain clients, so that what a contender's worker says of itself is not believed.
+import { randomBytes } from 'node:crypto'
+import { type ConnectionOptions, DelayedError, type Job, QueueEvents, type Worker } from 'bullmq'
+import type { Instrumented } from '../contenders/contender.ts'
+import { plain } from '../contenders/plain.ts'
+import type { BrokerUrls } from '../fault.ts'
+import type { Fate, Handler, Lane, Message } from './lane.ts'
+import { Waiting } from './waiting.ts'
+
+export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented): Promise<Lane> {
+  const name = `clips-${randomBytes(3).toString('hex')}`
+  const own = { connection: { url: redis } as ConnectionOptions, prefix }
+  const queue = plain.queue(name, own)
+  // From the first event on: what happens before it listens must not be missed.
+  const events = new QueueEvents(name, { ...own, lastEventId: '0-0' })
+  const sender = by.queue(name, own)
+  const workers: Worker[] = []
+  const runs = new Map<string, number>()
+  const endings = new Waiting()
+  let troubled = false
+  events.on('completed', ({ jobId }) => endings.open(jobId))
+  events.on('failed', ({ jobId }) => endings.open(jobId))
+  queue.on('error', () => {})
+  sender.on('error', () => {})
+  events.on('error', () => {})
+
+  const look = async (id: string): Promise<Fate> => fateOf((await queue.getJob(id)) as Job)
+  const stop = async (): Promise<void> => {
+    await Promise.all(workers.splice(0).map((worker) => worker.close(true)))
+  }
+  return {
+    queue: name,
+    runs,
+    look,
+    stop,
+    async work(handler, { concurrency = 1 } = {}) {
+      const worker = by.worker(
+        name,
+        processorOf(handler, runs, () => worker),
+        {
+          ...own,
+          concurrency,
+          drainDelay: 1,
+        },
+      )
+      worker.on('error', () => {
+        troubled = true
+        endings.openAll()
+      })
+      workers.push(worker)
+      await worker.waitUntilReady()
+    },
+    async put(...messages) {
+      for (const message of messages) await queue.add(message.name ?? 'render', bodyOf(message), optionsOf(message))
+    },
+    send: (message) => sender.add(message.name ?? 'render', bodyOf(message), optionsOf(message)),
+    async ended(id) {
+      for (;;) {
+        await endings.of(id)
+        const fate = await look(id)
+        if (fate.end !== 'open') return fate
+        endings.shut(id)
+      }
+    },
+    async outcome(id) {
+      if (!troubled) await endings.of(id)
+      return look(id)
+    },
+    async stored() {
+      const jobs = await queue.getJobs(['wait', 'delayed', 'prioritized'], 0, -1, true)
+      return jobs.map((job) => ({
+        id: String(job.id),
+        name: job.name,
+        body: job.data,
+        beside: JSON.stringify(job.opts),
+      }))
+    },
+    async close() {
+      await stop()
+      await Promise.all([queue.close(), sender.close(), events.close()])
+    },
+  }
+}
+
+function processorOf(handler: Handler, runs: Map<string, number>, worker: () => Worker) {
+  // Three parameters, so that BullMQ hands over a signal.
+  return (job: Job, token: string | undefined, signal: AbortSignal | undefined) => {
+    const id = String(job.id)
+    const attempt = (runs.get(id) ?? 0) + 1
+    runs.set(id, attempt)
+    return handler({
+      ...{ id, name: job.name, body: job.data, attempt, signal },
+      cancel: () => void worker().cancelJob(id),
+      async defer() {
+        await job.moveToDelayed(Date.now() + 600_000, token)
+        return new DelayedError()
+      },
+    }) as Promise<unknown>
+  }
+}
+
+const bodyOf = ({ body }: Message): unknown => body ?? {}
+
+function optionsOf({ id, carrier, raw, attempts }: Message) {
+  const metadata = raw ?? (carrier === undefined ? undefined : JSON.stringify(carrier))
+  return {
+    jobId: id,
+    ...(attempts !== undefined && { attempts }),
+    ...(metadata !== undefined && { telemetry: { metadata: metadata as string } }),
+  }
+}
+
+async function fateOf(job: Job): Promise<Fate> {
+  const state = await job.getState()
+  return {
+    end: state === 'completed' ? 'done' : state === 'failed' ? 'given up' : 'open',
+    state,
+    result: job.returnvalue,
+    reason: job.failedReason?.slice(0, 200),
+    reasonLength: job.failedReason?.length,
+    stacks: job.stacktrace?.length,
+    attemptsMade: job.attemptsMade,
+    attemptsStarted: job.attemptsStarted,
+  }
+}

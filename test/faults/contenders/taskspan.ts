@@ -1,0 +1,34 @@
+// taskspan, as its README says.
+import { amqp } from 'taskspan/amqp'
+import { bullmq, propagation } from 'taskspan/bullmq'
+import { render } from 'taskspan/metrics'
+import { telemetry } from 'taskspan/telemetry'
+import type { Contender } from './contender.ts'
+import { plain } from './plain.ts'
+
+export const taskspan: Contender = {
+  name: 'taskspan',
+  packages: ['taskspan'],
+  places: ['BullMQ', 'RabbitMQ', 'no broker'],
+  instrument(options, { recorded, after }) {
+    const t = telemetry({ registry: recorded.metrics.registry, logger: recorded.logs.logger, ...options })
+    const instrument = bullmq(t)
+    const { consume, publish } = amqp(t)
+    return {
+      ...plain,
+      worker(queue, processor, given) {
+        const worker = plain.worker(queue, instrument(processor), { ...given, telemetry: propagation(t) })
+        instrument.observe(worker)
+        return worker
+      },
+      queue: (name, given) => plain.queue(name, { ...given, telemetry: propagation(t) }),
+      flows: (given) => plain.flows({ ...given, telemetry: propagation(t) }),
+      async consume(channel, queue, handler, again) {
+        const consumer = await consume(channel, queue, handler, { requeue: (_, message) => again(message) })
+        after(() => consumer.close({ graceMs: 0 }))
+      },
+      publish: (channel, queue, content, given, answered) => publish(channel, '', queue, content, given, answered),
+      scrape: async () => (await render(recorded.metrics.registry, 'application/openmetrics-text')).body,
+    }
+  },
+}

@@ -43,100 +43,49 @@ export function observerOf(middleware: Middleware): Observer | undefined {
   return observers.get(middleware)
 }
 
-/** Runs observers, the first outermost, around `next`, which must return a promise and not throw. */
+/** Runs observers, the first outermost, around `next`. Whatever that does, a promise comes of it. */
 export function enter(chain: readonly Observer[], task: Task, next: Next): Promise<unknown> {
-  const states: (Started | undefined)[] = new Array(chain.length)
-  return startFrom(chain, 0, states, task, () =>
-    next().then(
-      (result) => {
-        end(chain, states, task, succeeded(task))
-        return result
-      },
-      (error: unknown) => {
-        end(chain, states, task, failed(task, error))
-        throw error
-      },
-    ),
-  )
+  return start(new Run(chain, task, next, follow))
 }
 
-/**
- * Runs observers around a call that may be synchronous, and gives back what it gives. A promise is followed to its end.
- * Other thenables are not: asking them may be what starts them (a query builder), and a second time starts them again.
- */
-export function watch<T>(chain: readonly Observer[], task: Task, fn: () => T): T {
-  const states: (Started | undefined)[] = new Array(chain.length)
-  const ran = startFrom(chain, 0, states, task, (): { value: T } | { error: unknown } => {
-    let value: T
-    try {
-      value = fn()
-    } catch (error) {
-      end(chain, states, task, failed(task, error))
-      return { error }
-    }
-    if (types.isPromise(value)) return { value: followed(value, chain, states, task) as T }
-    end(chain, states, task, succeeded(task))
-    return { value }
-  })
-  if ('error' in ran) throw ran.error
-  return ran.value
+interface Watched {
+  readonly chain: readonly Observer[]
+  readonly task: Task
+  /** One per observer that was started. */
+  readonly states: (Started | undefined)[]
 }
 
-function followed(
-  promise: Promise<unknown>,
-  chain: readonly Observer[],
-  states: readonly (Started | undefined)[],
-  task: Task,
-): Promise<unknown> {
-  const next = guard('spans', 'follow', () =>
-    promise.then(
-      (result) => {
-        end(chain, states, task, succeeded(task))
-        return result
-      },
-      (error: unknown) => {
-        end(chain, states, task, failed(task, error))
-        throw error
-      },
-    ),
-  )
-  if (next === undefined) {
-    end(chain, states, task, succeeded(task))
-    return promise
-  }
-  // A plain promise goes on as its successor, so that a rejection that nobody handles is still seen as one. A client's own
-  // kind of promise (a request that can be cancelled) is given back itself; its methods are part of the result.
-  if (Object.getPrototypeOf(promise) === Promise.prototype) return next
-  next.catch(() => {})
-  return promise
+/** One run of a chain around a call: an object handed on, where closures would be made anew for each task. */
+class Run<Called, Result> implements Watched {
+  readonly states: (Started | undefined)[] = []
+
+  constructor(
+    readonly chain: readonly Observer[],
+    readonly task: Task,
+    readonly call: () => Called,
+    /** Calls `call`, and `end` after it; must not throw. */
+    readonly core: (run: Run<Called, Result>) => Result,
+  ) {}
 }
 
-// Starts one after the other, each inside the context of those before, and then `core`, which must not throw.
-function startFrom<T>(
-  chain: readonly Observer[],
-  from: number,
-  states: (Started | undefined)[],
-  task: Task,
-  core: () => T,
-): T {
-  for (let at = from; at < chain.length; at++) {
-    const observer = chain[at] as Observer
+// Starts one after the other, each inside the context of those before, and then the core.
+function start<Called, Result>(run: Run<Called, Result>): Result {
+  const { chain, task, states } = run
+  while (states.length < chain.length) {
+    const observer = chain[states.length] as Observer
     let state: Started | undefined
     try {
       state = observer.start(task)
     } catch (error) {
       fault(observer.part, 'start', error)
     }
-    states[at] = state
-    if (state?.context !== undefined) {
-      const isLast = at + 1 === chain.length
-      return runInContext(state.context, isLast ? core : () => startFrom(chain, at + 1, states, task, core))
-    }
+    states.push(state)
+    if (state?.context !== undefined) return runInContext(state.context, start<Called, Result>, run)
   }
-  return core()
+  return run.core(run)
 }
 
-function end(chain: readonly Observer[], states: readonly (Started | undefined)[], task: Task, ending: Ending): void {
+function end({ chain, states, task }: Watched, ending: Ending): void {
   for (let at = chain.length - 1; at >= 0; at--) {
     const observer = chain[at] as Observer
     try {
@@ -145,4 +94,75 @@ function end(chain: readonly Observer[], states: readonly (Started | undefined)[
       fault(observer.part, 'end', error)
     }
   }
+}
+
+function follow(run: Run<Promise<unknown>, Promise<unknown>>): Promise<unknown> {
+  return safely(run.call).then(
+    (result) => {
+      end(run, succeeded(run.task))
+      return result
+    },
+    (error: unknown) => {
+      end(run, failed(run.task, error))
+      throw error
+    },
+  )
+}
+
+/** A handler may be synchronous, and may throw synchronously; from here on there are only promises. */
+export function safely(core: Next): Promise<unknown> {
+  try {
+    return Promise.resolve(core())
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/**
+ * Runs observers around a call that may be synchronous, and gives back what it gives. A promise is followed to its end.
+ * Other thenables are not: asking them may be what starts them (a query builder), and a second time starts them again.
+ */
+export function watch<T>(chain: readonly Observer[], task: Task, fn: () => T): T {
+  const ran = start(new Run(chain, task, fn, called<T>))
+  if ('error' in ran) throw ran.error
+  return ran.value
+}
+
+type Called<T> = { readonly value: T } | { readonly error: unknown }
+
+function called<T>(run: Run<T, Called<T>>): Called<T> {
+  let value: T
+  try {
+    value = run.call()
+  } catch (error) {
+    end(run, failed(run.task, error))
+    return { error }
+  }
+  if (types.isPromise(value)) return { value: followed(value, run) as T }
+  end(run, succeeded(run.task))
+  return { value }
+}
+
+function followed(promise: Promise<unknown>, run: Watched): Promise<unknown> {
+  const next = guard('spans', 'follow', () =>
+    promise.then(
+      (result) => {
+        end(run, succeeded(run.task))
+        return result
+      },
+      (error: unknown) => {
+        end(run, failed(run.task, error))
+        throw error
+      },
+    ),
+  )
+  if (next === undefined) {
+    end(run, succeeded(run.task))
+    return promise
+  }
+  // A plain promise goes on as its successor, so that a rejection that nobody handles is still seen as one. A client's own
+  // kind of promise (a request that can be cancelled) is given back itself; its methods are part of the result.
+  if (Object.getPrototypeOf(promise) === Promise.prototype) return next
+  next.catch(() => {})
+  return promise
 }

@@ -1,10 +1,10 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
-import { enter, type Observer, observerOf } from './around.ts'
+import { enter, type Observer, observerOf, safely } from './around.ts'
 import { TaskspanError } from './errors.ts'
 import { fault, guard } from './faults.ts'
 import type { Middleware, Next, Task, TaskEvent } from './task.ts'
 
-/** One layer of the onion: calls `next` at most once, returns a promise, never throws synchronously. */
+/** One layer of the onion: calls `next` at most once, whatever that does; returns a promise, never throws synchronously. */
 type Layer = (task: Task, next: Next) => Promise<unknown>
 
 /**
@@ -70,7 +70,7 @@ function toLayers(parts: readonly Middleware[]): Layer[] {
     const observer = observerOf(part)
     if (observer === undefined) {
       chain = []
-      layers.push((task, next) => checked(part, task, next))
+      layers.push((task, next) => checked(part, task, () => safely(next)))
       continue
     }
     if (chain.length === 0) {
@@ -86,17 +86,8 @@ function toLayers(parts: readonly Middleware[]): Layer[] {
 function run(layers: readonly Layer[], at: number, task: Task, core: Next): Promise<unknown> {
   const layer = layers[at]
   if (layer === undefined) return safely(core)
-  if (at === layers.length - 1) return layer(task, () => safely(core))
+  if (at === layers.length - 1) return layer(task, core)
   return layer(task, () => run(layers, at + 1, task, core))
-}
-
-// A handler may be synchronous, and may throw synchronously; from here on there are only promises.
-function safely(core: Next): Promise<unknown> {
-  try {
-    return Promise.resolve(core())
-  } catch (error) {
-    return Promise.reject(error)
-  }
 }
 
 async function checked(middleware: Middleware, task: Task, core: Next): Promise<unknown> {

@@ -1,5 +1,5 @@
 // THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
-import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { compose } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
@@ -26,36 +26,44 @@ export type Consume<Message> = <Result>(
  */
 export function consumer<Message>(adapter: Adapter<Message>, middleware: Middleware): Consume<Message> {
   const onion = compose(middleware)
+  const rules = rulesOf(adapter)
   return <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
-    const task = toTask(adapter, message, signal)
-    const running = within(task, () => onion(task, handler as Next))
+    const task = toTask(adapter, message, signal, rules)
+    const running = within(task, onion, task, handler as Next)
     return (adapter.settle === undefined ? running : settle(adapter, message, task, running)) as Promise<Result>
   }
 }
 
-/** Reads a message into a task; whatever is wrong with the message, there is a task, and its handler will run. */
-export function toTask<Message>(adapter: Adapter<Message>, message: Message, signal?: AbortSignal): Task {
-  const judge = (error: unknown): Outcome =>
+/** What an adapter says of each of its tasks; made once, not once per task. */
+type Rules = Pick<Task, 'system' | 'judge' | 'isControlFlow' | 'report'>
+
+function rulesOf<Message>(adapter: Adapter<Message>): Rules {
+  const { system, report } = adapter
+  const part = system ?? 'adapter'
+  const judge = (error: unknown, task: Task): Outcome =>
     adapter.judge === undefined
       ? 'failure'
-      : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.judge?.(error, message, task)) ?? 'failure')
-  const { report: tell } = adapter
-  const report = tell && ((percent: number): unknown => tell(percent, message))
-  const isControlFlow = (error: unknown): boolean =>
+      : (guard(part, 'judge', () => adapter.judge?.(error, task.message as Message, task)) ?? 'failure')
+  const isControlFlow = (error: unknown, task: Task): boolean =>
     adapter.isControlFlow === undefined
-      ? judge(error) === 'deferred'
-      : (guard(adapter.system ?? 'adapter', 'judge', () => adapter.isControlFlow?.(error, message)) ?? false)
-  const rest = { system: adapter.system, message, signal, judge, isControlFlow, report }
-  const task: Task = readTask(adapter, message, rest)
-  return task
+      ? judge(error, task) === 'deferred'
+      : (guard(part, 'judge', () => adapter.isControlFlow?.(error, task.message as Message)) ?? false)
+  const tell = report && ((percent: number, task: Task): unknown => report(percent, task.message as Message))
+  return { system, judge, isControlFlow, report: tell }
 }
 
-function readTask<Message>(adapter: Adapter<Message>, message: Message, rest: Partial<Task>): Task {
+/** Reads a message into a task; whatever is wrong with the message, there is a task, and its handler will run. */
+export function toTask<Message>(
+  adapter: Adapter<Message>,
+  message: Message,
+  signal?: AbortSignal,
+  rules = rulesOf(adapter),
+): Task {
   try {
-    return createTask('task', adapter.read(message), rest)
+    return createTask('task', adapter.read(message), rules, message, signal)
   } catch (error) {
     fault(adapter.system ?? 'adapter', 'read', error)
-    return createTask('task', { name: 'unknown', queue: 'unknown' }, rest)
+    return createTask('task', { name: 'unknown', queue: 'unknown' }, rules, message, signal)
   }
 }
 
@@ -63,11 +71,14 @@ function readTask<Message>(adapter: Adapter<Message>, message: Message, rest: Pa
  * Runs `fn` with `task` as the current task and nothing else. A worker made inside a request, and whatever context was
  * active when the message arrived, must not leak in: the task starts from the root.
  */
-export function within<T>(task: Task, fn: () => T, bound: Scope['bound'] = EMPTY): T {
-  const run = (): T => shared.scope.run({ task, bound }, fn)
-  const active = guard('propagation', 'context', () => context.active())
-  return active === ROOT_CONTEXT ? run() : runInContext(ROOT_CONTEXT, run)
+export function within<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {
+  const scope: Scope = { task, bound: EMPTY }
+  const active = guard('propagation', 'context', activeContext)
+  if (active === ROOT_CONTEXT) return shared.scope.run(scope, fn, ...args)
+  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, ...args))
 }
+
+const activeContext = (): Context => context.active()
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
 export function inside<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {

@@ -24,6 +24,11 @@ export function allowCorrelation(options: CorrelationOptions): void {
   }
 }
 
+/** Whether there is anything to read from a message. */
+export function readsCorrelation({ correlation = [], correlate }: CorrelationOptions): boolean {
+  return correlation.length > 0 || correlate !== undefined
+}
+
 /** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
 export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
   if (task.correlation !== undefined) return task.correlation
@@ -33,12 +38,9 @@ export function correlationOf(task: Task, options: CorrelationOptions, extracted
   return values
 }
 
-function ofMessage(
-  task: Task,
-  { correlation = [], correlate }: CorrelationOptions,
-  extracted: () => Context,
-): Correlation {
-  if (correlation.length === 0 && correlate === undefined) return NONE
+function ofMessage(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
+  if (!readsCorrelation(options)) return NONE
+  const { correlation = [], correlate } = options
   const values: Record<string, string> = {}
   if (correlation.length > 0) {
     const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted()))

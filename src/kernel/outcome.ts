@@ -57,7 +57,7 @@ export function failed(task: Task, error: unknown): Ending {
 function judge(task: Task, error: unknown): Outcome {
   // Whatever a judge does with the error, the task's own error goes on: this runs between a throw and its rethrow.
   const judged =
-    task.judge === undefined ? 'failure' : (guard('outcome', 'judge', () => task.judge?.(error)) ?? 'failure')
+    task.judge === undefined ? 'failure' : (guard('outcome', 'judge', () => task.judge?.(error, task)) ?? 'failure')
   if (judged === 'deferred') return judged
   // A message is refused, not a step: there it is a failure like any other.
   if (task.kind === 'task' && rejectReason(error) !== undefined) return 'rejected'

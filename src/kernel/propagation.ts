@@ -3,6 +3,7 @@ import { type Context, context, propagation, ROOT_CONTEXT, type Span, trace } fr
 import { received, travelling } from './correlation.ts'
 import { fault, guard } from './faults.ts'
 import type { Carrier, Correlation } from './task.ts'
+import { TASK_ROOT } from './task-root.ts'
 
 const MAX_CARRIER = 8_192
 
@@ -14,7 +15,12 @@ const getter = {
   // Own properties only: a carrier is foreign input, and `__proto__` is a key like any other. Guarded here: OTel's own
   // composite propagator swallows what throws below it, and it would not be counted.
   get(carrier: Carrier, key: string): string | undefined {
-    const value = guard('propagation', 'extract', () => (Object.hasOwn(carrier, key) ? carrier[key] : undefined))
+    let value: unknown
+    try {
+      if (Object.hasOwn(carrier, key)) value = carrier[key]
+    } catch (error) {
+      fault('propagation', 'extract', error)
+    }
     if (typeof value === 'string' && value.length <= MAX_CARRIER) {
       if (value !== '') read = true
       return value
@@ -39,9 +45,12 @@ export function extract(carrier: Carrier | undefined): Context {
   if (carrier === undefined) return ROOT_CONTEXT
   try {
     read = false
-    const extracted = propagation.extract(ROOT_CONTEXT, carrier, getter)
-    if (read && extracted === ROOT_CONTEXT) fault('propagation', 'malformed')
-    return withBaggage(extracted, received)
+    const extracted = propagation.extract(TASK_ROOT, carrier, getter)
+    if (extracted === TASK_ROOT) {
+      if (read) fault('propagation', 'malformed')
+      return ROOT_CONTEXT
+    }
+    return propagation.getBaggage(extracted) === undefined ? extracted : withBaggage(extracted, received)
   } catch (error) {
     fault('propagation', 'extract', error)
     return ROOT_CONTEXT
@@ -99,14 +108,31 @@ export function runInSpan<T>(span: Span, parent: Context, fn: () => T): T {
 }
 
 /** Runs `fn`, which must not throw synchronously, in a context; whatever a context manager does, exactly once. */
-export function runInContext<T>(active: Context, fn: () => T): T {
-  let ran: { value: T } | undefined
+export function runInContext<T>(active: Context, fn: () => T): T
+export function runInContext<T, Arg>(active: Context, fn: (arg: Arg) => T, arg: Arg): T
+export function runInContext<T, Arg>(active: Context, fn: (arg: Arg) => T, arg?: Arg): T {
+  const call = new Call(fn, arg as Arg)
   try {
-    context.with(active, () => {
-      ran ??= { value: fn() }
-    })
+    context.with(active, once<T, Arg>, undefined, call)
   } catch (error) {
     fault('propagation', 'context', error)
   }
-  return (ran ?? { value: fn() }).value
+  once(call)
+  return call.value as T
+}
+
+class Call<T, Arg> {
+  ran = false
+  value: T | undefined
+
+  constructor(
+    readonly fn: (arg: Arg) => T,
+    readonly arg: Arg,
+  ) {}
+}
+
+function once<T, Arg>(call: Call<T, Arg>): void {
+  if (call.ran) return
+  call.ran = true
+  call.value = call.fn(call.arg)
 }

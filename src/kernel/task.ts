@@ -92,11 +92,11 @@ export interface Task extends TaskFields {
   /** Span attributes known only at the end, under their full names. */
   endAttributes: Attributes | undefined
   /** The adapter's word on a throw: control flow, another attempt, or the end. */
-  readonly judge: ((error: unknown) => Outcome) | undefined
+  readonly judge: ((error: unknown, task: Task) => Outcome) | undefined
   /** Whether a throw is the broker's control flow; unlike `judge` it may be asked of any error, at any time. */
-  readonly isControlFlow: ((error: unknown) => boolean) | undefined
+  readonly isControlFlow: ((error: unknown, task: Task) => boolean) | undefined
   /** Tells the broker how far a task is, in percent; undefined where a broker has no such thing. */
-  readonly report: ((percent: number) => unknown) | undefined
+  readonly report: ((percent: number, task: Task) => unknown) | undefined
   /** After a throw, set by the adapter's judge: what becomes of the message, in words for the log line. */
   fate: string | undefined
   /** Set by compose: the outermost onion that it runs in, whose observers also see the calls inside of it. */
@@ -235,7 +235,13 @@ export function isCall(task: Task): boolean {
 export const MAX_NAME = 128
 
 /** A task from what is known of it; the defaults stand here and nowhere else. */
-export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Task> = {}): Task {
+export function createTask(
+  kind: TaskKind,
+  fields: TaskFields,
+  rest: Partial<Task> = {},
+  message = rest.message,
+  signal = rest.signal,
+): Task {
   return {
     kind,
     system: rest.system,
@@ -254,8 +260,8 @@ export function createTask(kind: TaskKind, fields: TaskFields, rest: Partial<Tas
     lost: fields.lost,
     attributes: fields.attributes,
     details: fields.details,
-    message: rest.message,
-    signal: rest.signal,
+    message,
+    signal,
     parent: kind === 'task' ? undefined : currentTask(),
     startedAt: Date.now(),
     clock: performance.now(),

@@ -1,6 +1,6 @@
 // Counts and times every task, step, pipeline and send into a prom-client registry.
 import { register as defaultRegistry, type Registry } from 'prom-client'
-import { around, type Started } from '../kernel/around.ts'
+import { around } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
 import { ATTR, DEFAULT_PREFIX } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
@@ -47,10 +47,10 @@ export function metrics(options: MetricsOptions = {}): Metrics {
   const registry = options.registry ?? defaultRegistry
   const all = instruments(registry, options)
 
-  const middleware = around<Counted>({
+  const middleware = around<TaskSeries>({
     part: 'metrics',
     start: (task) => (task.kind === 'task' ? start(all, task) : undefined),
-    end: (task, ending, state) => end(all, task, ending, state?.series),
+    end: (task, ending, series) => end(all, task, ending, series),
     notice: (event) => noticed(all, event),
   })
   return Object.assign(middleware, { registry, prefix: options.prefix ?? DEFAULT_PREFIX, running: all.running })
@@ -67,18 +67,14 @@ export const METRICS_OPTIONS = {
   waitBuckets: buckets,
 } as const
 
-interface Counted extends Started {
-  readonly series: TaskSeries
-}
-
-function start(all: Instruments, task: Task): Counted {
+function start(all: Instruments, task: Task): TaskSeries {
   const series = all.ofTask(task)
   all.running.add(task)
   series.inProgress.add(0)
   if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
   if (task.schedule !== undefined) scheduled(all, task.schedule)
   if (task.lost) countLost(all, task, task.lost)
-  return { series }
+  return series
 }
 
 function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | undefined): void {

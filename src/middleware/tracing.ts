@@ -11,13 +11,14 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { around } from '../kernel/around.ts'
-import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
+import { allowCorrelation, type CorrelationOptions, correlationOf, readsCorrelation } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, show, strings } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import { TASK_ROOT } from '../kernel/task-root.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 import { takeSpans } from './tracing/reported.ts'
@@ -97,44 +98,57 @@ interface Opened {
 }
 
 function open(task: Task, names: SpanNames, options: TracingOptions, startTime?: number): Opened {
-  const tracer = currentTracer()
-  if (task.kind !== 'task') {
-    const parent = context.active()
-    correlationOf(task, options, () => parent)
-    const attributes = startAttributes(task, names, options.attributes)
-    const links = task.links as Link[] | undefined
-    const span = tracer.startSpan(
-      nameOf(task, names),
-      links === undefined ? { kind: kindOf(task), attributes } : { kind: kindOf(task), attributes, links },
-      parent,
-    )
-    return { span, context: trace.setSpan(parent, span) }
-  }
+  return task.kind === 'task' ? openTask(task, names, options, startTime) : openHere(task, names, options)
+}
 
+function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened {
+  const parent = context.active()
+  correlationOf(task, options, () => parent)
+  const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
+  if (task.links !== undefined) start.links = task.links as Link[]
+  const span = currentTracer().startSpan(nameOf(task, names), start, parent)
+  return { span, context: trace.setSpan(parent, span) }
+}
+
+function openTask(task: Task, names: SpanNames, options: TracingOptions, startTime: number | undefined): Opened {
   const carried = extract(task.carrier)
-  correlationOf(task, options, () => carried)
+  if (readsCorrelation(options)) correlationOf(task, options, always(carried))
   const sender = carried === ROOT_CONTEXT ? undefined : trace.getSpanContext(carried)
   const mode = sender === undefined ? 'root' : modeOf(task, options)
-  const parent = mode === 'child' ? carried : ROOT_CONTEXT
-  const links: Link[] = task.links === undefined ? [] : [...task.links]
-  if (mode === 'link' && sender !== undefined) links.push({ context: sender })
-
-  const name = nameOf(task, names)
-  const kind = kindOf(task)
-  const lost: Span[] = []
-  for (let n = 0; n < Math.min(task.lost ?? 0, MAX_LOST_SPANS); n++) {
-    const attributes = startAttributes({ ...task, lost: undefined, waitMs: undefined }, names, undefined)
-    lost.push(tracer.startSpan(name, { kind, attributes, links: [...links], startTime: task.startedAt }, parent))
-  }
-  for (const span of lost) links.push({ context: span.spanContext() })
-  const start: SpanOptions = { kind, attributes: startAttributes(task, names, options.attributes), links }
+  const parent = mode === 'child' ? carried : TASK_ROOT
+  const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
   if (startTime !== undefined) start.startTime = startTime
-  const span = tracer.startSpan(name, start, parent)
+  if (mode === 'link' && sender !== undefined) start.links = [...(task.links ?? []), { context: sender }]
+  else if (task.links !== undefined) start.links = task.links as Link[]
+  const span = task.lost
+    ? openAfterLost(task.lost, task, names, start, parent)
+    : currentTracer().startSpan(nameOf(task, names), start, parent)
+  return { span, context: trace.setSpan(parent, span) }
+}
+
+// The attempts that nobody saw end have spans of their own, linked both ways with the span of the run that found it out.
+function openAfterLost(count: number, task: Task, names: SpanNames, start: SpanOptions, parent: Context): Span {
+  const tracer = currentTracer()
+  const name = nameOf(task, names)
+  const { links = [] } = start
+  const before = { ...start, links, startTime: task.startedAt }
+  const lost: Span[] = []
+  for (let n = 0; n < Math.min(count, MAX_LOST_SPANS); n++) {
+    const attributes = startAttributes({ ...task, lost: undefined, waitMs: undefined }, names, undefined)
+    lost.push(tracer.startSpan(name, { ...before, attributes }, parent))
+  }
+  const all = [...links, ...lost.map((span) => ({ context: span.spanContext() }))]
+  const span = tracer.startSpan(name, { ...start, links: all }, parent)
   for (const gone of lost) {
     guard('tracing', 'link', () => gone.addLink({ context: span.spanContext() }))
     lostSpan(gone, names, task.startedAt)
   }
-  return { span, context: trace.setSpan(parent, span) }
+  return span
+}
+
+// In a function of its own: a closure would cost each task, also those without correlation.
+function always<T>(value: T): () => T {
+  return () => value
 }
 
 const MAX_LOST_SPANS = 5

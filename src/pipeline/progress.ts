@@ -53,6 +53,8 @@ export class ProgressReporter {
 
 /** Where `progress: true` goes: the broker of the task around the pipeline, if it has such a thing. */
 export function brokerReport(task: Task): ((percent: number) => unknown) | undefined {
-  for (let at: Task | undefined = task; at !== undefined; at = at.parent) if (at.report !== undefined) return at.report
-  return undefined
+  let at: Task | undefined = task
+  while (at !== undefined && at.report === undefined) at = at.parent
+  const told = at
+  return told && ((percent) => told.report?.(percent, told))
 }

@@ -80,7 +80,8 @@ export class Run implements Reported {
 
   /** Whether an error is not a failure but the broker's control flow, by the word of the adapter around the pipeline. */
   isControlFlow(error: unknown): boolean {
-    return this.surrounding?.isControlFlow?.(error) ?? false
+    const { surrounding } = this
+    return surrounding?.isControlFlow?.(error, surrounding) ?? false
   }
 
   async execute(): Promise<Record<string, unknown>> {

@@ -1,12 +1,17 @@
 // The exemplar of the active span, when it is sampled: the bridge from a metric to its trace.
 import { context, type SpanContext, TraceFlags, trace } from '@opentelemetry/api'
-import { guard } from '../../kernel/faults.ts'
+import { fault } from '../../kernel/faults.ts'
 
 /** The active span if it is sampled, to be kept with a value. */
 export function sampledSpan(): SpanContext | undefined {
   // Guarded by itself: without a trace to point to there is still something to count.
-  const active = guard('metrics', 'exemplar', () => trace.getSpanContext(context.active()))
-  return active !== undefined && (active.traceFlags & TraceFlags.SAMPLED) !== 0 ? active : undefined
+  try {
+    const active = trace.getSpanContext(context.active())
+    return active !== undefined && (active.traceFlags & TraceFlags.SAMPLED) !== 0 ? active : undefined
+  } catch (error) {
+    fault('metrics', 'exemplar', error)
+    return undefined
+  }
 }
 
 /** What stands behind a sample in OpenMetrics; 64 characters of ids, so within its limit of 128. */

@@ -1,6 +1,7 @@
 // The instruments of one registry and prefix: made once, found again by a second instance or a hot reload.
 import type { SpanContext } from '@opentelemetry/api'
 import type { Registry } from 'prom-client'
+import type { Started } from '../../kernel/around.ts'
 import { TaskspanError } from '../../kernel/errors.ts'
 import { fault, faults, guard } from '../../kernel/faults.ts'
 import { identity, isIdentified } from '../../kernel/identity.ts'
@@ -21,7 +22,7 @@ const MAX_USER_LABELS = 3
 const MAX_USER_VALUES = 20
 
 /** The cells that one kind of task touches, found by one look-up per task. */
-export interface TaskSeries {
+export interface TaskSeries extends Started {
   readonly inProgress: Value
   readonly wait: Distribution
   ended(outcome: Outcome): Value
@@ -102,61 +103,82 @@ function taskSeries(
   all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>,
   own: [string, (task: Task) => string | undefined][],
 ): (task: Task) => TaskSeries {
-  const cache = new Map<string, TaskSeries>()
+  const known = new Tree<TaskSeries>(MAX_KNOWN)
   return (task) => {
-    const extra = own.map(([, read]) => guard('metrics', 'labels', () => short(String(read(task) ?? ''))) ?? '')
-    const key = `${task.queue}\u0000${task.name}\u0000${task.type}\u0000${extra.join('\u0000')}`
-    const known = cache.get(key)
-    if (known !== undefined) return known
     const { queue, name, type } = task
-    const endings = new Map<Outcome, Value>()
-    const durations = new Map<string, Distribution>()
-    const made: TaskSeries = {
+    let found = known.below(queue).below(name).below(type)
+    const extra = own.length === 0 ? NO_LABELS : own.map(([, read]) => labelOf(read, task))
+    for (const label of extra) found = found.below(label)
+    found.value ??= {
       inProgress: all.inProgress.cell(queue, name),
       wait: all.wait.cell(queue, name, ...extra),
-      ended: (outcome) => kept(endings, outcome, () => all.tasks.cell(queue, name, type, outcome, ...extra)),
-      duration: (result) => kept(durations, result, () => all.duration.cell(queue, name, type, result, ...extra)),
+      ended: cells((outcome) => all.tasks.cell(queue, name, type, outcome, ...extra)),
+      duration: cells((result) => all.duration.cell(queue, name, type, result, ...extra)),
       failed(error, count = 1, span, at = Date.now()) {
         const cell = all.failures.cell(queue, name, type, error, ...extra)
         cell.add(count)
         if (span !== undefined) cell.mark(span, at)
       },
     }
-    // Beyond this many kinds of task the look-up is made anew: the cells behind it are capped, this cache must be too.
-    if (cache.size < MAX_SERIES) cache.set(key, made)
-    return made
+    return found.value
   }
 }
 
-// A pipeline of a thousand steps ends a thousand of them in some milliseconds: two plain look-ups find the cells, where
-// joining the label values anew for each would cost more than what they count.
+const NO_LABELS: readonly string[] = []
+
+function labelOf(read: (task: Task) => string | undefined, task: Task): string {
+  return guard('metrics', 'labels', () => short(String(read(task) ?? ''))) ?? ''
+}
+
 function stepSeries(all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>): (task: Task) => StepSeries {
-  const cache = new Map<string, Map<string, StepSeries>>()
-  let size = 0
+  const known = new Tree<StepSeries>(MAX_KNOWN)
   return ({ queue, name }) => {
-    const known = cache.get(queue)?.get(name)
-    if (known !== undefined) return known
-    const endings = new Map<Outcome, Value>()
-    const durations = new Map<string, Distribution>()
-    const made: StepSeries = {
-      ended: (outcome) => kept(endings, outcome, () => all.steps.cell(queue, name, outcome)),
-      duration: (result) => kept(durations, result, () => all.stepDuration.cell(queue, name, result)),
+    const found = known.below(queue).below(name)
+    found.value ??= {
+      ended: cells((outcome) => all.steps.cell(queue, name, outcome)),
+      duration: cells((result) => all.stepDuration.cell(queue, name, result)),
     }
-    if (size < MAX_SERIES) {
-      kept(cache, queue, () => new Map()).set(name, made)
-      size++
-    }
-    return made
+    return found.value
   }
 }
 
-function kept<K, V>(cache: Map<K, V>, key: K, make: () => V): V {
-  let value = cache.get(key)
-  if (value === undefined) {
-    value = make()
-    cache.set(key, value)
+// Beyond this many, places are made anew at each look-up: the cells behind them are capped, what finds them must be too.
+const MAX_KNOWN = 4 * MAX_SERIES
+
+/** Finds by a list of texts, with one plain look-up for each: joining them would cost a task more than all it counts. */
+class Tree<T> {
+  value: T | undefined
+  private readonly places = new Map<string, Tree<T>>()
+
+  constructor(
+    private readonly limit: number,
+    private readonly root?: Tree<T>,
+    private size = 0,
+  ) {}
+
+  below(text: string): Tree<T> {
+    let place = this.places.get(text)
+    if (place === undefined) {
+      const root = this.root ?? this
+      place = new Tree(this.limit, root)
+      if (root.size < this.limit) {
+        root.size++
+        this.places.set(text, place)
+      }
+    }
+    return place
   }
-  return value
+}
+
+/** Makes a cell when it is first asked for: a label value that never occurs must not take up a series. */
+function cells<Key, Cell>(make: (key: Key) => Cell): (key: Key) => Cell {
+  const made = new Map<Key, Cell>()
+  return (key) => made.get(key) ?? added(made, key, make(key))
+}
+
+function added<Key, Cell>(made: Map<Key, Cell>, key: Key, cell: Cell): Cell {
+  made.set(key, cell)
+  return cell
 }
 
 function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps: LabelCaps): void {

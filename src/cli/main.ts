@@ -7,6 +7,11 @@ import { runWatch } from './watch.ts'
 
 async function run([command, ...args]: readonly string[]): Promise<void> {
   if (command === 'watch') return runWatch(args, process.env)
+  if (command === 'observability') {
+    // Loaded only here: watching needs none of it.
+    const { runObservability } = await import('./observability.ts')
+    return runObservability(args, console.log)
+  }
   if (command === '--version') return console.log(VERSION)
   if (command === undefined || command === 'help' || command === '--help') return console.log(USAGE)
   throw new UsageError(`There is no command '${command}'.`)
@@ -14,7 +19,7 @@ async function run([command, ...args]: readonly string[]): Promise<void> {
 
 run(process.argv.slice(2)).catch((error: unknown) => {
   // What a user can mend is said in a sentence; anything else with its stack.
-  if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`)
+  if (error instanceof UsageError) console.error(`${error.message}\n\n${error.usage}`)
   else console.error(error instanceof TaskspanError ? error.message : error)
   process.exit(error instanceof UsageError ? 2 : 1)
 })

@@ -17,9 +17,21 @@ export const USAGE = `taskspan watch: queues and brokers as Prometheus metrics, 
   --stuck-after-ms <ms>  when a queue from which nobody takes is stuck, 60000
   --host, --port         where /metrics is served, 127.0.0.1:9464; or TASKSPAN_HOST, TASKSPAN_PORT
 
-Flags are seen by everybody on the machine: give URLs with passwords in the environment.`
+Flags are seen by everybody on the machine: give URLs with passwords in the environment.
+
+taskspan observability: dashboards, alerting rules with your thresholds, runbooks, and the stack to look at them
+
+  npx taskspan observability --out ops
+  npx taskspan observability --help`
 
 /** Something to correct on the command line. Its message never has the value of a URL. */
 export class UsageError extends Error {
   override name = 'UsageError'
+
+  constructor(
+    message: string,
+    readonly usage: string = USAGE,
+  ) {
+    super(message)
+  }
 }

@@ -1,0 +1,155 @@
+// What a user chose, from flags and from the file that keeps it between two runs.
+import { DEFAULT_PREFIX } from '../kernel/names.ts'
+import { ALERTS, type AlertName } from './alerts.ts'
+import type { RulesOptions } from './rule.ts'
+import { limits, problemWith, THRESHOLDS, type ThresholdName } from './thresholds.ts'
+
+/** Only what was chosen: a default that becomes better reaches those who left it. */
+export interface Settings {
+  readonly prefix?: string | undefined
+  readonly runbooks?: string | undefined
+  readonly thresholds: Readonly<Partial<Record<ThresholdName, string>>>
+  readonly perTask: Readonly<Record<string, string>>
+  readonly without: readonly AlertName[]
+}
+
+/** As flags say it: `default` takes a choice back. */
+export interface Chosen {
+  readonly prefix?: string | undefined
+  readonly runbooks?: string | undefined
+  readonly thresholds: Readonly<Record<string, string>>
+  /** `render_clip=60s` */
+  readonly perTask: readonly string[]
+  readonly without: readonly string[]
+}
+
+/** A setting that cannot be; its message is a sentence for the user. */
+export class WrongSetting extends Error {
+  override name = 'WrongSetting'
+}
+
+export const NONE: Settings = { thresholds: {}, perTask: {}, without: [] }
+export const RUNBOOKS = 'runbooks'
+const BACK = 'default'
+
+/** @throws {WrongSetting} */
+export function withChosen(kept: Settings, chosen: Chosen): Settings {
+  const perTask: Record<string, string> = { ...kept.perTask }
+  for (const text of chosen.perTask) {
+    const at = text.lastIndexOf('=')
+    if (at < 1)
+      throw new WrongSetting(`--per-task must be a task and a duration such as render_clip=60s, got '${text}'.`)
+    perTask[text.slice(0, at)] = text.slice(at + 1)
+  }
+  return checked({
+    prefix: chosen.prefix ?? kept.prefix,
+    runbooks: chosen.runbooks ?? kept.runbooks,
+    thresholds: { ...kept.thresholds, ...chosen.thresholds },
+    perTask,
+    without: [...new Set([...kept.without, ...(chosen.without as AlertName[])])],
+  })
+}
+
+function checked({ prefix, runbooks, thresholds, perTask, without }: Settings): Settings {
+  const settings: Settings = {
+    prefix: prefix === BACK ? undefined : prefix,
+    runbooks: runbooks === BACK ? undefined : runbooks,
+    thresholds: leftOver(thresholds),
+    perTask: leftOver(perTask),
+    without,
+  }
+  if (settings.prefix !== undefined && !/^[a-z][a-z0-9_]{0,31}$/.test(settings.prefix)) {
+    throw new WrongSetting(`--prefix must match [a-z][a-z0-9_]{0,31}, got '${settings.prefix}'.`)
+  }
+  if (settings.runbooks !== undefined && !/^(https?:\/\/)?[^\s:]+(:\d+)?[^\s:]*$/.test(settings.runbooks)) {
+    throw new WrongSetting(`--runbooks must be a URL or a path, got '${settings.runbooks}'.`)
+  }
+  for (const [name, value] of Object.entries(settings.thresholds)) {
+    if (!Object.hasOwn(THRESHOLDS, name)) throw new WrongSetting(`There is no threshold '${name}'.`)
+    const problem = problemWith(name as ThresholdName, value)
+    if (problem !== undefined) throw new WrongSetting(`--${name} ${problem}, got '${value}'.`)
+  }
+  for (const [task, value] of Object.entries(settings.perTask)) {
+    const problem = problemWith('per-task', value)
+    if (problem !== undefined) throw new WrongSetting(`--per-task ${task}= ${problem}, got '${value}'.`)
+  }
+  for (const name of without) {
+    if (!Object.hasOwn(ALERTS, name)) throw new WrongSetting(`There is no alert '${name}' to leave out.`)
+  }
+  const { depth, 'depth-critical': critical } = rulesOf(settings).limits
+  if (Number(critical) <= Number(depth)) {
+    throw new WrongSetting(`--depth-critical must be more than --depth (${depth}), got '${critical}'.`)
+  }
+  return settings
+}
+
+function leftOver<T extends Readonly<Record<string, string>>>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== BACK)) as T
+}
+
+export function rulesOf({ prefix, runbooks, thresholds, perTask, without }: Settings): RulesOptions {
+  return {
+    prefix: prefix ?? DEFAULT_PREFIX,
+    runbooks: runbooks ?? RUNBOOKS,
+    limits: limits(thresholds, perTask),
+    without,
+  }
+}
+
+/** The settings as flags: what was chosen, for the user to read. */
+export function asFlags({ prefix, runbooks, thresholds, perTask, without }: Settings): string[] {
+  return [
+    ...(prefix === undefined ? [] : [`--prefix ${prefix}`]),
+    ...(runbooks === undefined ? [] : [`--runbooks ${runbooks}`]),
+    ...Object.entries(thresholds).map(([name, value]) => `--${name} ${value}`),
+    ...Object.entries(perTask).map(([task, value]) => `--per-task ${task}=${value}`),
+    ...without.map((name) => `--without ${name}`),
+  ]
+}
+
+/** Settings as they are kept, and the hashes of the files that were written with them. */
+export interface Kept {
+  readonly settings: Settings
+  readonly files: Readonly<Record<string, string>>
+}
+
+export function toKept({ settings, files }: Kept): string {
+  const { prefix, runbooks, thresholds, perTask, without } = settings
+  const kept = { prefix, runbooks, ...thresholds, 'per-task': perTask, without }
+  return `${JSON.stringify({ about: ABOUT, settings: kept, files }, null, 2)}\n`
+}
+
+const ABOUT = 'Kept by `npx taskspan observability`: settings may be changed here; files are hashes of what it wrote.'
+
+/** @throws {WrongSetting} also where it is not JSON, or has what nobody knows */
+export function fromKept(text: string): Kept {
+  const { settings, files } = parsed(text)
+  const {
+    prefix,
+    runbooks,
+    'per-task': perTask = {},
+    without = [],
+    ...thresholds
+  } = settings as Record<string, unknown>
+  const texts = (values: unknown): Record<string, string> =>
+    Object.fromEntries(Object.entries(Object(values)).map(([name, value]) => [name, String(value)]))
+  return {
+    settings: checked({
+      prefix: prefix === undefined ? undefined : String(prefix),
+      runbooks: runbooks === undefined ? undefined : String(runbooks),
+      thresholds: texts(thresholds),
+      perTask: texts(perTask),
+      without: Object.values(texts(without)) as AlertName[],
+    }),
+    files: texts(files),
+  }
+}
+
+function parsed(text: string): { settings: object; files: object } {
+  try {
+    const { settings = {}, files = {} } = JSON.parse(text) as { settings?: object; files?: object }
+    return { settings, files }
+  } catch (error) {
+    throw new WrongSetting(`It is not JSON: ${(error as Error).message}.`)
+  }
+}

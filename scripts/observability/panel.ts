@@ -48,7 +48,10 @@ export interface Look extends Builder<Panel> {
   dataLinks(links: Builder<DashboardLink>[]): this
 }
 
-export function query({ expr, legend }: Query, as: 'range' | 'instant' | 'table' | 'heatmap' = 'range'): DataqueryBuilder {
+export function query(
+  { expr, legend }: Query,
+  as: 'range' | 'instant' | 'table' | 'heatmap' = 'range',
+): DataqueryBuilder {
   const made = new DataqueryBuilder().datasource(SOURCE.prometheus).expr(expr).editorMode(QueryEditorMode.Code)
   if (legend !== undefined) made.legendFormat(legend)
   if (as === 'table') return made.instant().format(PromQueryFormat.Table)

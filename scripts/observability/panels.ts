@@ -1,6 +1,6 @@
 // The kinds of panels that dashboards are made of: how each looks, whatever it shows.
 import * as common from '@grafana/grafana-foundation-sdk/common'
-import { MappingType } from '@grafana/grafana-foundation-sdk/dashboard'
+import { FieldColorModeId, MappingType } from '@grafana/grafana-foundation-sdk/dashboard'
 import * as heat from '@grafana/grafana-foundation-sdk/heatmap'
 import { PanelBuilder as Logs } from '@grafana/grafana-foundation-sdk/logs'
 import { DataqueryBuilder as LokiQuery } from '@grafana/grafana-foundation-sdk/loki'
@@ -15,10 +15,21 @@ export interface Lines extends Spec {
   /** The histogram behind it keeps a trace per bucket: shown as dots that open it. */
   readonly exemplars?: boolean
   readonly stacked?: boolean
+  /** Series end with an outcome: each has its colour. */
+  readonly byOutcome?: boolean
   /** Below 0 means something. */
   readonly signed?: boolean
   readonly max?: number
 }
+
+const OUTCOMES = {
+  success: 'green',
+  'failure|lost|timeout': 'red',
+  retry: 'orange',
+  rejected: 'purple',
+  deferred: 'blue',
+  cancelled: 'gray',
+} as const
 
 /** Lines over time. */
 export function lines(spec: Lines): TimeSeries {
@@ -32,6 +43,10 @@ export function lines(spec: Lines): TimeSeries {
     .showPoints(common.VisibilityMode.Auto)
     .pointSize(4)
   if (!spec.signed) panel.min(0)
+  for (const [outcome, colour] of spec.byOutcome ? Object.entries(OUTCOMES) : []) {
+    const color = { mode: FieldColorModeId.Fixed, fixedColor: colour }
+    panel.overrideByRegexp(`/\\b(${outcome})$/`, [{ id: 'color', value: color }])
+  }
   if (spec.max !== undefined) panel.max(spec.max)
   if (spec.stacked) panel.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal).group('A'))
   if (spec.lines !== undefined || spec.bad !== undefined) {

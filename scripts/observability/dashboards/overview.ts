@@ -139,6 +139,7 @@ const red = [
     unit: 'suffix:/s',
     stacked: true,
     w: 8,
+    byOutcome: true,
     queries: [{ expr: sum('outcome', rate('tasks')), legend: '{{outcome}}' }],
   }),
   lines({
@@ -235,7 +236,9 @@ const services = [
   }),
 ]
 
-const LINE = '{{.message}} {{.task_name}} {{.step}} {{.error_type}} {{.error_message}} trace={{.trace_id}}'
+// The trace id is written as in the line itself: by that Grafana's data source finds it, and makes it a link.
+const LINE =
+  '{{.message}} {{.task_name}} {{.step}} {{.error_type}} {{.error_message}} {{if .trace_id}}"trace_id":"{{.trace_id}}"{{end}}'
 const log = logs({
   title: 'Warnings and errors',
   what: 'What the chosen workers wrote at warning and above about the chosen tasks. A line leads to its trace.',

@@ -72,6 +72,7 @@ const now = [
 const runs = [
   bars({
     title: 'Runs by outcome',
+    byOutcome: true,
     what: 'Runs that ended, per minute or longer step.',
     alerts: ['PipelineFailureRateHigh'],
     unit: 'short',

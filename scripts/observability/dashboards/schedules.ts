@@ -132,6 +132,7 @@ const runs = [
   }),
   bars({
     title: 'Scheduled tasks by outcome',
+    byOutcome: true,
     what: 'Attempts of tasks that a schedule began, per minute or longer step.',
     alerts: ['TaskFailureRateHigh'],
     unit: 'short',

@@ -9,6 +9,8 @@ const PROCESS = '{{app}} {{worker}} {{instance}}'
 const reporting = `${nameOf('workerInfo')}{app=~"$app",worker=~"$worker"}`
 const seen = `last_over_time(${reporting}[${RANGE}])`
 
+const EACH = 'app, worker, version, environment, instance'
+
 const now = [
   number({
     title: 'Processes',
@@ -63,19 +65,19 @@ const now = [
 
 const processes = table({
   title: 'Who was there',
-  what: 'Every process that reported in the time shown, with its version. One that is down cannot be scraped; one without a state is no longer a target at all.',
+  what: 'Every process that reported in the time shown, with its version. Gone is a process that ended or cannot be scraped, and a version that was replaced.',
   alerts: ['WorkerDown', 'WorkerGone'],
   w: 24,
   by: { app: 'App', worker: 'Worker', version: 'Version', environment: 'Environment', instance: 'Instance' },
   columns: [
     {
       name: 'State',
-      expr: `max by (instance) (up and on (instance) ${seen})`,
-      words: { '0': ['down', 'red'], '1': ['up', 'green'] },
+      expr: `max by (${EACH}) (${reporting}) or max by (${EACH}) (${seen}) * 0`,
+      words: { '0': ['gone', 'red'], '1': ['up', 'green'] },
     },
     {
       name: 'Last seen',
-      expr: `max by (app, worker, version, environment, instance) (timestamp(${seen})) * 1000`,
+      expr: `max by (${EACH}) (max_over_time(timestamp(${reporting})[${RANGE}:30s])) * 1000`,
       unit: 'dateTimeAsIso',
     },
   ],

@@ -151,21 +151,28 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
   it('SQL calls are spans with their statement, without its values', async () => {
     const [to, database] = [await backend(), await postgres()]
     onTestFinished(database.close)
-    const code = (library: string) => `import { createServer } from 'node:http'
+    const code = (library: string, tricky: string[]) => `import { createServer } from 'node:http'
        ${library}
+       const TRICKY = ${JSON.stringify(tricky)}
        ${TASK}
        const client = await open()
        await client.query('select 1') // outside of any task
        await task(async () => {
          await client.query("select name from users where email = 'ann@example.org' and age > 41")
          await client.query(PLACEHOLDERS, ['ben@example.org'])
+         for (const statement of TRICKY) await client.query(statement)
        })
        await client.end()
        await end()`
+    const TRICKY = [
+      `select "it's" from t where a = 'secret''s' and b = 0x1f -- secret`,
+      String.raw`select name from t where path = 'C:\' and b = 'secret'`,
+      'select $tag$ secret $tag$, $1 from t4 /* secret */',
+    ]
     const pg = `import pg from 'pg'
        const PLACEHOLDERS = 'delete from users where email = $1'
        const open = async () => { const client = new pg.Client(${JSON.stringify(database.url)}); await client.connect(); return client }`
-    const { stdout, stderr } = await run(code(pg), named(to), {
+    const { stdout, stderr } = await run(code(pg, TRICKY), named(to), {
       packages: ['pg', '@opentelemetry/instrumentation-pg'],
     })
     expect(stderr).toBe('')
@@ -174,6 +181,9 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
       from.spans().flatMap(({ attributes }) => text(attributes, 'db.query.text') ?? [])
     expect(statements(to).sort()).toEqual([
       'delete from users where email = $1',
+      'select "it\'s" from t where a = ? and b = ? ',
+      'select ?, $1 from t4 ',
+      'select name from t where path = ?',
       'select name from users where email = ? and age > ?',
     ])
     expect(outline(to)).toContain('taskiq.render_clip > pg.query:SELECT shop')
@@ -192,16 +202,17 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
          const client = await createConnection({ host: '127.0.0.1', port: database._server.address().port, user: 'shop' })
          return { query: (...args) => client.query(...args), end: async () => { client.destroy(); database.close() } }
        }`
-    const ended = await run(code(MYSQL), named(mysql), {
+    const ended = await run(code(MYSQL, ['select `a` from t where b = "secret" and c = 1.5']), named(mysql), {
       packages: ['mysql2', '@opentelemetry/instrumentation-mysql2'],
     })
     expect(ended.stderr).not.toContain('taskspan') // its stand-in of a server has something to say of its own
     expect(statements(mysql).sort()).toEqual([
       'delete from users where email = ?',
+      'select `a` from t where b = ? and c = ?',
       'select name from users where email = ? and age > ?',
     ])
     const sent = JSON.stringify([...to.requests, ...mysql.requests].map(({ body }) => body.toString()))
-    expect(sent).not.toMatch(/example\.org|hunter2/)
+    expect(sent).not.toMatch(/example\.org|hunter2|secret/)
   })
 
   it('GENAI calls are spans with model and tokens, and never with prompts or answers', async () => {

@@ -9,7 +9,7 @@ import type { OpenAIInstrumentationConfig } from '@opentelemetry/instrumentation
 import type { PgInstrumentationConfig } from '@opentelemetry/instrumentation-pg'
 import type { RedisInstrumentationConfig } from '@opentelemetry/instrumentation-redis'
 import type { UndiciInstrumentationConfig } from '@opentelemetry/instrumentation-undici'
-import { maskPath, maskQuery, maskStatement } from './mask.ts'
+import { maskMysql, maskPath, maskPostgres, maskQuery } from './mask.ts'
 import type { Subject } from './switches.ts'
 
 /** As much of an instrumentation as is used here. */
@@ -70,7 +70,7 @@ export const KNOWN: readonly Known[] = [
       ({
         enhancedDatabaseReporting: false,
         ignoreConnectSpans: true,
-        requestHook: (span, { query }) => void span.setAttribute('db.query.text', maskStatement(query.text)),
+        requestHook: (span, { query }) => void span.setAttribute('db.query.text', maskPostgres(query.text)),
       }) satisfies PgInstrumentationConfig,
   },
   {
@@ -78,7 +78,7 @@ export const KNOWN: readonly Known[] = [
     package: '@opentelemetry/instrumentation-mysql2',
     name: 'MySQL2Instrumentation',
     libraries: ['mysql2'],
-    config: () => ({ maskStatement: true, maskStatementHook: maskStatement }) satisfies MySQL2InstrumentationConfig,
+    config: () => ({ maskStatement: true, maskStatementHook: maskMysql }) satisfies MySQL2InstrumentationConfig,
   },
   {
     subjects: ['GENAI'],

@@ -2,15 +2,32 @@
 
 const MAX_STATEMENT = 2_048
 
-// One pass, and no alternative that can match the same text in two ways: statements may be long, and they are not ours.
-const LITERALS =
-  /'(?:[^'\\]|\\[\s\S]|'')*'?|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|(?<![\w$])(?:0x[\da-f]+|\d[\d.]*(?:e[+-]?\d+)?)\b/gi
+const DOLLARS = String.raw`\$([a-z_]*)\$[\s\S]*?\$\2\$`
+const COMMENTS = String.raw`--[^\n]*|/\*[\s\S]*?\*/`
+const NUMBERS = String.raw`(?<![\w$])(?:0x[\da-f]+|\d[\d.]*(?:e[+-]?\d+)?)\b`
 
-/** A statement without its literals and comments: `select * from users where email = ?`. */
-export function maskStatement(text: string): string {
-  // What was cut may have been in the middle of a literal: an open quote takes the rest with it.
-  const masked = text.slice(0, 4 * MAX_STATEMENT).replace(LITERALS, (match) => (/^(--|\/\*)/.test(match) ? '' : '?'))
-  return masked.slice(0, MAX_STATEMENT)
+/** Masks a statement of PostgreSQL: `select "name" from users where email = ?`, without literals and comments. */
+export const maskPostgres = masker('"', ["'"])
+/** Of MySQL, where a double quote begins a literal. */
+export const maskMysql = masker('`', ["'", '"'])
+
+/** @param identifier the quote around names, which are kept */
+function masker(identifier: string, quotes: readonly string[]): (text: string) => string {
+  const [closed, open] = [
+    (quote: string) => `${quote}(?:[^${quote}]|${quote}${quote})*${quote}?`,
+    // A backslash is an escape or is none, as the database is told: nobody can say here where a literal ends.
+    (quote: string) => `${quote}[\\s\\S]*`,
+  ].map((literal) => {
+    const names = `(${identifier}[^${identifier}]*${identifier})`
+    return new RegExp([names, ...quotes.map(literal), DOLLARS, COMMENTS, NUMBERS].join('|'), 'gi')
+  }) as [RegExp, RegExp]
+  return (text) => {
+    const start = text.slice(0, 2 * MAX_STATEMENT)
+    const masked = start.replace(start.includes('\\') ? open : closed, (match: string, name: string | undefined) => {
+      return name ?? (/^(--|\/\*)/.test(match) ? '' : '?')
+    })
+    return masked.slice(0, MAX_STATEMENT)
+  }
 }
 
 /** `?page=2&token=x` becomes `?page=REDACTED&token=REDACTED`. */

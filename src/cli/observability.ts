@@ -96,7 +96,9 @@ function report(out: string, placed: Readonly<Record<Placing, readonly string[]>
   return [
     ...each(update, 'updated'),
     ...each(keep, 'kept as you changed it'),
-    ...beside.map((path) => `${join(out, path)}: kept, since it is yours; what would be new is in ${path}.new`),
+    ...beside.map(
+      (path) => `${join(out, path)}: kept, since it is yours; what would be new is in ${join(out, path)}.new`,
+    ),
     ...each(deleted, `not written again, since you deleted it; to have it back, delete its line in ${KEPT}`),
     ...each(removed, 'removed: it is not needed any more'),
     ...each(left, 'not needed any more, and not removed, since you changed it'),

@@ -47,8 +47,8 @@ export interface Report {
   readonly changes: readonly Change[]
   readonly gauges: readonly Change[] | undefined
   readonly overflows: readonly (readonly [string, number])[]
-  /** One key per sender: whose gauges these are. */
-  readonly from: object
+  /** One key per sender: whose gauges these are. Undefined where gauges are not taken. */
+  readonly from: object | undefined
 }
 
 export const MAX_ITEMS = 1_000
@@ -63,13 +63,13 @@ export function isReport(message: unknown): message is Message {
 }
 
 /** Reads a message. What is wrong with a part of it is counted and left out; the rest is taken. */
-export function readReport(message: Message, from: object): Report {
+export function readReport(message: Message, from: object | undefined): Report {
   for (const [kind, count] of pairs(message.faults)) addFaults(kind, count)
   return {
     spans: texts(message.spans, MAX_SPAN).flatMap((text) => some(readSpan(parsed(text)))),
     lines: texts(message.lines, MAX_LINE).flatMap((text) => some(parsed(text))),
     changes: readChanges(message.changes, wrong),
-    gauges: message.gauges === undefined ? undefined : readChanges(message.gauges, wrong),
+    gauges: message.gauges === undefined || from === undefined ? undefined : readChanges(message.gauges, wrong),
     overflows: pairs(message.overflows),
     from,
   }

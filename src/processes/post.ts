@@ -11,6 +11,7 @@ const GAP_MS = 20
 const MAX_BYTES = 1_024 * 1_024
 // Of a parent that does not read: what is sent to it meanwhile is kept in memory, in front of the job's result.
 const MAX_UNREAD = 32
+const LAST_MS = 1_000
 
 export interface PostOptions {
   readonly send: Send
@@ -49,6 +50,19 @@ export class Post {
   flush(): void {
     const message = this.collected()
     if (Object.keys(message).length > 0) this.send(message)
+  }
+
+  /** Sends what there is; resolves when it has left this process, or after a second. */
+  async last(): Promise<void> {
+    clearTimeout(this.timer)
+    await new Promise<void>((resolve) => {
+      const patience = setTimeout(resolve, LAST_MS)
+      const left = (): void => {
+        clearTimeout(patience)
+        resolve()
+      }
+      this.send(this.collected(), left)
+    })
   }
 
   private keep(into: 'spans' | 'lines', text: string, limit: number): void {
@@ -110,11 +124,12 @@ export class Post {
     return found
   }
 
-  private send(message: Partial<Message>): void {
+  private send(message: Partial<Message>, left: () => void = () => {}): void {
     this.sentAt = performance.now()
     this.unread++
     const read = (): void => {
       this.unread--
+      left()
     }
     try {
       this.options.send({ [MARK]: VERSION_1, ...message }, read)

@@ -1,9 +1,12 @@
 // A processor that BullMQ runs in a process of its own: who tells of it, and that it is told once.
 import { fileURLToPath } from 'node:url'
 import { bullmq, propagation } from 'taskspan/bullmq'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { record } from '../support/record.ts'
+
+// Each starts processes of its own, and a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 90_000 })
 
 const plain = fileURLToPath(new URL('../support/sandboxed-plain.mjs', import.meta.url))
 const file = fileURLToPath(new URL('../support/sandboxed.ts', import.meta.url))

@@ -5,9 +5,12 @@ import { bullmq, propagation } from 'taskspan/bullmq'
 import { bind } from 'taskspan/logging'
 import { render } from 'taskspan/metrics'
 import type { TelemetryOptions } from 'taskspan/telemetry'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { emitted, ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
 import { record } from '../support/record.ts'
+
+// Each starts processes of its own, and a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 90_000 })
 
 const file = fileURLToPath(new URL('../support/sandboxed-clip.ts', import.meta.url))
 const threadFile = fileURLToPath(new URL('../support/sandboxed-clip-thread.mjs', import.meta.url))

@@ -98,6 +98,7 @@ async function forge() {
     },
     { taskspan: 1, faults: [['x', 'y'], ['a b', -1], 'z'], overflows: { a: 1 }, threw: { run: 'x' } },
     { taskspan: 1, threw: { run: 1, type: 'a message in disguise', reason: 'whatever' } },
+    { taskspan: 1, gauges: [{ metric: 'inProgress', labels: ['q', 'n'], value: 9 }] },
     { taskspan: 2 },
     { taskspan: 1 },
     { something: 'else' },

@@ -81,7 +81,7 @@ class Children {
     for (const child of children) {
       if (this.known.has(child)) continue
       this.known.add(child)
-      child.on('message', (message) => receive(message, child, this.middleware, (ours) => this.threw(ours)))
+      child.on('message', (message) => receive(message, undefined, this.middleware, (ours) => this.threw(ours)))
     }
   }
 

@@ -7,10 +7,14 @@ import { isReport, type Message, readReport } from '../report.ts'
 import { shared } from '../shared.ts'
 import type { Middleware } from '../task.ts'
 
-/** Tells the middleware what a message says; all that is not ours, and all that is wrong with it, does nothing. */
+/**
+ * Tells the middleware what a message says; all that is not ours, and all that is wrong with it, does nothing.
+ *
+ * @param from whose gauges it may tell; undefined takes none
+ */
 export function receive(
   message: unknown,
-  from: object,
+  from: object | undefined,
   middleware: Middleware,
   also: (message: Message) => void = () => {},
 ): void {

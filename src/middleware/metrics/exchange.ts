@@ -73,12 +73,7 @@ export function addReport(all: Instruments, { changes, gauges, overflows, from }
     } else fault('processes', 'unknown_series')
   }
   for (const [label, count] of overflows) all.caps.overflow(label, count)
-  if (gauges !== undefined) standing(all, from, gauges)
-}
-
-/** Forgets where the gauges of a process stood that is no more. What it counted stays counted. */
-export function forget(all: Instruments, from: object): void {
-  standing(all, from, [])
+  if (gauges !== undefined && from !== undefined) standing(all, from, gauges)
 }
 
 function standing(all: Instruments, from: object, gauges: readonly Change[]): void {

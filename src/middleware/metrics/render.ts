@@ -1,5 +1,5 @@
 // A registry as text, in either exposition format, in any order, whatever one collector does.
-import { type Metric, Registry } from 'prom-client'
+import { type Metric, Registry, type RegistryContentType } from 'prom-client'
 import { fault } from '../../kernel/faults.ts'
 
 /** A rendered scrape: send `body` with `contentType`. */
@@ -7,6 +7,9 @@ export interface Rendered {
   readonly contentType: string
   readonly body: string
 }
+
+/** Also one that was made by `AggregatorRegistry.aggregate()`. */
+type AnyRegistry = Registry | Registry<RegistryContentType>
 
 // Below the 10 s that Prometheus gives a scrape.
 const COLLECT_MS = 5_000
@@ -25,7 +28,7 @@ const hanging = new WeakSet<object>()
  * @example
  * const { contentType, body } = await render(register, request.headers.accept)
  */
-export async function render(registry: Registry, accept = ''): Promise<Rendered> {
+export async function render(registry: AnyRegistry, accept = ''): Promise<Rendered> {
   const openMetrics = accept.includes('application/openmetrics-text')
   const contentType = openMetrics ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE
   // prom-client's own formatter and default labels, under a content type of this call alone.
@@ -71,7 +74,7 @@ interface Readable {
   getForPromString?(): Promise<{ name: string }>
 }
 
-async function format(view: Registry, registry: Registry, metric: Readable, openMetrics: boolean): Promise<string> {
+async function format(view: Registry, registry: AnyRegistry, metric: Readable, openMetrics: boolean): Promise<string> {
   const data = await (metric.getForPromString?.() ?? metric.get())
   const base = data.name.replace(/_total$/, '')
   // A counter that an OpenMetrics scrape of prom-client's has renamed still stands under its first name in the registry.

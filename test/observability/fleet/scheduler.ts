@@ -1,0 +1,30 @@
+// A cron runner whose runs overlap once, and of which one is missed because the event loop is blocked.
+import { Cron } from 'croner'
+import { cron } from 'taskspan/cron'
+import { watch } from 'taskspan/watch'
+import { did, member, on, sleep } from './member.ts'
+
+const { t, open } = member('scheduler')
+const tick = cron(t)
+let runs = 0
+let running = 0
+let last: number | undefined
+
+async function cleanup(): Promise<void> {
+  const second = Math.floor((Date.now() + 50) / 1_000) // timers fire a moment early as well as late
+  if (last !== undefined && second - last > 1) did('cleanup missed', second - last - 1)
+  last = second
+  if (running > 0) did('cleanup overlapped')
+  running++
+  await sleep(++runs === 3 ? 1_400 : 20)
+  running--
+  did('cleanup success')
+}
+
+on('go', async () => {
+  new Cron('* * * * * *', tick('cleanup', cleanup))
+  // From within a second until late in the next but one.
+  await sleep(7_300 - (Date.now() % 1_000))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_400)
+})
+await open(watch({ telemetry: t, intervalMs: 500 }))

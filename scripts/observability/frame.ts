@@ -35,6 +35,7 @@ export interface Frame {
 export const TAG = 'taskspan'
 
 export function dashboard({ name, title, what, choices, rows }: Frame): Dashboard {
+  const asked = SOURCES.filter((type) => JSON.stringify(built(rows)).includes(`\${${type}}`))
   const made = new DashboardBuilder(`Taskspan / ${title}`)
     .uid(`${TAG}-${name}`)
     .description(what)
@@ -42,7 +43,7 @@ export function dashboard({ name, title, what, choices, rows }: Frame): Dashboar
     .time({ from: 'now-6h', to: 'now' })
     .refresh('30s')
     .tooltip(DashboardCursorSync.Crosshair)
-    .variables([...sources(), ...workers(), ...choices.map((choice) => CHOICES[choice]())])
+    .variables([...asked.map(source), ...workers(), ...choices.map((choice) => CHOICES[choice]())])
     .annotations([versions()])
     .link(others())
   let id = 1
@@ -53,13 +54,15 @@ export function dashboard({ name, title, what, choices, rows }: Frame): Dashboar
   return made.build()
 }
 
-function sources(): Builder<VariableModel>[] {
-  return (['prometheus', 'loki', 'tempo'] as const).map((type) =>
-    new DatasourceVariableBuilder(type)
-      .label(type[0]?.toUpperCase() + type.slice(1))
-      .type(type)
-      .current({ text: type, value: type }),
-  )
+const SOURCES = ['prometheus', 'loki', 'tempo'] as const
+const built = (rows: Frame['rows']): Panel[] =>
+  Object.values(rows).flatMap((panels) => panels.map((each) => each.build()))
+
+function source(type: (typeof SOURCES)[number]): Builder<VariableModel> {
+  return new DatasourceVariableBuilder(type)
+    .label(type[0]?.toUpperCase() + type.slice(1))
+    .type(type)
+    .current({ text: type, value: type })
 }
 
 function workers(): Builder<VariableModel>[] {

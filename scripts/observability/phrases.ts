@@ -32,7 +32,7 @@ export const FAILED = '~failure|lost'
  * other languages, a worker without `start()`) and for those that are down; with a name selected it matches none.
  */
 export const CHOSEN_WORKERS = `{__name__=~"${nameOf('workerInfo')}|up",app=~"$app",worker=~"$worker"}`
-const chosen = (vector: string): string => `(${vector} and on (instance) ${CHOSEN_WORKERS})`
+export const chosen = (vector: string): string => `(${vector} and on (instance) ${CHOSEN_WORKERS})`
 /** Also those that were there within that time and are not now: what they counted still counts. */
 const chosenWithin = (over: string, vector: string): string =>
   `(${vector} and on (instance) last_over_time(${CHOSEN_WORKERS}[${over}]))`

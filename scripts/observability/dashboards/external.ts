@@ -1,7 +1,7 @@
 // External services: are those that we call there, fast, and how much of them do we use?
 import { SPAN } from '../../../src/kernel/names.ts'
 import { dashboard } from '../frame.ts'
-import { cell, of, traces } from '../links.ts'
+import { cell, lines as logLines, of, traces } from '../links.ts'
 import { bars, lines, number } from '../panels.ts'
 import { phrases, RANGE, RATE, share, sum } from '../phrases.ts'
 import { table } from '../table.ts'
@@ -10,7 +10,13 @@ const { rate, counted, quantile } = phrases('service')
 const BY_CALL = 'service, operation'
 const CALL = '{{service}} {{operation}}'
 const ofCall = [traces('Traces of these calls', `{ name = "${SPAN.ext(of('service'), of('operation'))}" }`)]
-const ofService = [traces('Traces of this service', `{ name =~ "${SPAN.ext(of('service'), '.*')}" }`)]
+const ofService = [
+  traces('Traces of this service', `{ name =~ "${SPAN.ext(of('service'), '.*')}" }`),
+  logLines(
+    'Its failed calls',
+    `{service=~".+", level="warning"} | json | message="ext.failed" | ext="${of('service')}"`,
+  ),
+]
 
 const calls = (by: string): string => sum(by, rate('extDuration', {}, RATE, '_count'))
 const errorRate = (by: string, over: string): string =>

@@ -2,7 +2,7 @@
 
 import { SPAN } from '../../../src/kernel/names.ts'
 import { dashboard } from '../frame.ts'
-import { cell, of, traces } from '../links.ts'
+import { cell, lines as logLines, of, traces } from '../links.ts'
 import { bars, heatmap, lines, number } from '../panels.ts'
 import { orZero, phrases, RANGE, share, sum } from '../phrases.ts'
 import { table } from '../table.ts'
@@ -172,7 +172,13 @@ const failing = [
       },
     ],
     sortBy: 'Failed',
-    links: [traces('Failed traces of this step', `{ name = "${SPAN.step(cell('Step'))}" && status = error }`)],
+    links: [
+      traces('Failed traces of this step', `{ name = "${SPAN.step(cell('Step'))}" && status = error }`),
+      logLines(
+        'Its warnings and errors',
+        `{service=~".+", level=~"warning|error"} | json | pipeline="${cell('Pipeline')}" | step="${cell('Step')}"`,
+      ),
+    ],
   }),
   bars({
     title: 'Retries and time-outs by step',

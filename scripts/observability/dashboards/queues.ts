@@ -1,8 +1,8 @@
 // Queues: is the work done as fast as it comes?
 import { dashboard } from '../frame.ts'
-import { of, spanOf, traces } from '../links.ts'
+import { lines as logLines, of, spanOf, traces } from '../links.ts'
 import { bands, bars, lines, number } from '../panels.ts'
-import { max, orZero, phrases, sum } from '../phrases.ts'
+import { chosen, max, orZero, phrases, sum } from '../phrases.ts'
 
 const { gauge, rate, counted, quantile, series } = phrases('queue', 'task')
 const SEEN_BY_ALL = 'Every worker that watches a queue reports the same of it, so this is their maximum.'
@@ -77,7 +77,7 @@ const now = [
 
 /** Of what is ready, per second: one slope per queue and state, whoever saw it. */
 function growth(): string {
-  return max('queue, state', `deriv(${series('queueDepth', READY)}[5m])`)
+  return max('queue, state', chosen(`deriv(${series('queueDepth', READY)}[5m])`))
 }
 
 const depth = [
@@ -180,7 +180,13 @@ const refused = [
     queries: [
       { expr: `${sum('queue, reason', counted('rejected', {}, '$__interval'))} > 0`, legend: '{{queue}} {{reason}}' },
     ],
-    links: [traces('Rejected tasks', `{ span.${spanOf('outcome')} = "rejected" }`)],
+    links: [
+      traces('Rejected tasks', `{ span.${spanOf('outcome')} = "rejected" }`),
+      logLines(
+        'Lines of these rejections',
+        `{service=~".+"} | json | message="message.rejected" | queue="${of('queue')}"`,
+      ),
+    ],
   }),
   bars({
     title: 'Dead-lettered',
@@ -195,7 +201,7 @@ const refused = [
     what: 'Jobs in the state failed: BullMQ keeps them until somebody retries or removes them.',
     unit: 'short',
     w: 8,
-    queries: [{ expr: max('queue', gauge('queueDepth', { state: 'failed' })), legend: QUEUE }],
+    queries: [{ expr: max('queue, state', gauge('queueDepth', { state: 'failed' })), legend: QUEUE }],
   }),
 ]
 

@@ -1,6 +1,6 @@
 // Schedules: did it run, when does it run next, and does it keep its time?
 import { dashboard } from '../frame.ts'
-import { cell, of, spanOf, traces } from '../links.ts'
+import { cell, lines as logLines, of, spanOf, traces } from '../links.ts'
 import { bars, lines, number } from '../panels.ts'
 import { max, orZero, phrases, sum } from '../phrases.ts'
 import { table } from '../table.ts'
@@ -74,7 +74,10 @@ const each = table({
     { name: 'Overlaps', expr: events('cronOverlaps'), unit: 'short', bad: 1 },
   ],
   sortBy: 'In intervals',
-  links: [traces('Runs of this schedule', `{ ${attribute} = "${cell('Schedule')}" }`)],
+  links: [
+    traces('Runs of this schedule', `{ ${attribute} = "${cell('Schedule')}" }`),
+    logLines('Its lines', `{service=~".+"} | json | schedule_id="${cell('Schedule')}"`),
+  ],
 })
 
 const ofSchedule = [traces('Runs of this schedule', `{ ${attribute} = "${of('schedule')}" }`)]

@@ -1,5 +1,6 @@
 // Workers: who is there, is it healthy, and does it tell the truth?
 import { dashboard } from '../frame.ts'
+import { cell, lines as logLines, of, spanOf, traces } from '../links.ts'
 import { bands, bars, lines, number } from '../panels.ts'
 import { max, named, nameOf, orZero, phrases, RANGE, sum } from '../phrases.ts'
 import { table } from '../table.ts'
@@ -83,6 +84,10 @@ const processes = table({
   ],
   sortBy: 'Worker',
   ascending: true,
+  links: [
+    logLines('Its last lines', `{service="${cell('App')}-${cell('Worker')}"}`),
+    traces('Its traces', `{ resource.service.name = "${cell('App')}-${cell('Worker')}" }`),
+  ],
 })
 
 const health = [
@@ -161,6 +166,13 @@ const truth = [
     w: 8,
     queries: [
       { expr: `${sum('queue, task_name', counted('lost', {}, '$__interval'))} > 0`, legend: '{{queue}} {{task_name}}' },
+    ],
+    links: [
+      traces('Lost attempts', `{ name = "${spanOf(of('task_name'))}" && span.${spanOf('outcome')} = "lost" }`),
+      logLines(
+        'Lines of lost attempts',
+        `{service=~".+", level="error"} | json | message="task.lost" | task_name="${of('task_name')}"`,
+      ),
     ],
   }),
   lines({

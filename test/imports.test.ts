@@ -82,6 +82,15 @@ describe('in the sources', () => {
     expect(offending((from, to) => to === outer && ![outer, 'cli', 'processes'].includes(from))).toEqual([])
   })
 
+  it('rules and files for dashboards know the names of metrics only, and nothing but the command line knows of them', () => {
+    const outward = imports.filter(
+      ({ file, target }) =>
+        unitOf(file) === 'observability' && !/^(src\/observability\/|src\/kernel\/names\.ts$|node:|yaml$)/.test(target),
+    )
+    expect(outward).toEqual([])
+    expect(offending((from, to) => to === 'observability' && !['observability', 'cli'].includes(from))).toEqual([])
+  })
+
   it('nothing imports the command line', () => {
     expect(offending((from, to) => to === 'cli' && from !== 'cli')).toEqual([])
   })

@@ -19,10 +19,10 @@ const targets = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 )
 
 describe('what is in it', () => {
-  it('is the built code, its types and maps, and the papers', () => {
-    const papers = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
-    const others = staged.files.filter((file) => !/^dist\/.+\.(js|js\.map|d\.ts)$/.test(file))
-    expect(others.sort()).toEqual(papers)
+  it('is the built code, its types and maps, what people look at it with, and the papers', () => {
+    const papers = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'docs/otlp-alerts.md', 'package.json']
+    const kinds = /^(dist\/.+\.(js|js\.map|d\.ts)|observability\/.+|docs\/runbooks\/.+\.md)$/
+    expect(staged.files.filter((file) => !kinds.test(file)).sort()).toEqual(papers)
   })
 
   it('is a type and a map for each file of code', () => {
@@ -151,6 +151,17 @@ describe('a project that has only the required peers and bullmq', () => {
     expect(JSON.parse(stdout)).toEqual({
       ...{ result: 7, ticked: 'ticked', code: 'UNKNOWN_OPTION', counted: true, parts: 'function', headers: {} },
     })
+  })
+
+  it('can write rules, dashboards and runbooks', async () => {
+    const project = await staged.project([...REQUIRED, ...BROUGHT])
+    const main = join(project, 'node_modules/taskspan/dist/cli/main.js')
+    const { stdout } = await run(process.execPath, [main, 'observability', '--depth', '250'], { cwd: project })
+    expect(stdout).toContain(`${join('ops', 'taskspan.json')} keeps --depth 250\n`)
+    expect(await readFile(join(project, 'ops/prometheus/rules/taskspan-queues.yml'), 'utf8')).toContain('> 250')
+    for (const file of ['dashboards/overview.json', 'runbooks/queue-backlog-high.md', 'compose.yaml']) {
+      expect(await readFile(join(project, 'ops', file), 'utf8'), file).not.toBe('')
+    }
   })
 
   it('may be of CommonJS', async () => {

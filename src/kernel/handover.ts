@@ -16,6 +16,8 @@ export interface Handover {
   /** The task's span; undefined where nobody traces, and nobody takes spans. */
   readonly span?: SpanIds | undefined
   readonly correlation: Correlation
+  /** Whether the parent writes the child's lines; else the child does. */
+  readonly takesLines: boolean
   /** The keys that may travel with messages. */
   readonly allowed: readonly string[]
 }
@@ -30,11 +32,11 @@ const MAX_KEYS = 20
 const MAX_TEXT = 1_024
 
 /** Of the task that runs here, with its span active. */
-export function handover(run: number, task: Task | undefined): Handover {
+export function handover(run: number, task: Task | undefined, takesLines: boolean): Handover {
   const active = guard('processes', 'context', () => trace.getSpanContext(context.active()))
   const span = active && { traceId: active.traceId, spanId: active.spanId, traceFlags: active.traceFlags }
   const { correlation = {} } = task ?? {}
-  return { v: VERSION_1, run, span, correlation, allowed: [...shared.correlation] }
+  return { v: VERSION_1, run, span, correlation, takesLines, allowed: [...shared.correlation] }
 }
 
 /** The handover on a job, checked; undefined where no parent has taken the task upon itself. */
@@ -47,6 +49,7 @@ export function readHandover(job: unknown): Handover | undefined {
       run: Number(given.run),
       span: readSpanIds(given.span),
       correlation: Object.fromEntries(strings(Object.entries(given.correlation ?? {}))),
+      takesLines: given.takesLines === true,
       allowed: Array.isArray(given.allowed) ? given.allowed.filter(isText).slice(0, MAX_KEYS) : [],
     }
   })

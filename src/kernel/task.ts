@@ -171,6 +171,8 @@ export type TaskEvent =
       readonly fields: Readonly<Record<string, unknown>>
       readonly error?: unknown
     }
+  /** A task is about to run in another process: who has a use for its lines says so. */
+  | { readonly kind: 'handing_over'; readonly takes: { lines: boolean } }
   /** A task that another process tells of runs here: its lines go to this one's logger. */
   | { readonly kind: 'inside'; readonly task: Task }
   /** What another process has told of its spans, lines and numbers. */

@@ -66,6 +66,7 @@ export function logging(options: LoggingOptions = {}): Logging {
     },
     notice(event) {
       if (event.kind === 'inside') event.task.log = logger
+      else if (event.kind === 'handing_over') event.takes.lines = true
       else noticed(logger, event, options)
     },
   })

@@ -6,11 +6,13 @@ import { gaugesOf, takeChanges, takeOverflows } from '../middleware/metrics/exch
 import type { Instruments } from '../middleware/metrics/registry.ts'
 import type { Send } from './channel.ts'
 
-// At once after a quiet moment: sandboxed code may block the event loop for minutes, or be killed, right after a span.
+// At once, as long as it is not too often: sandboxed code may block the event loop for minutes, or be killed, and the last
+// line before that is the one that is wanted. Whoever has more to say is heard every 20 ms.
+const AT_ONCE_PER_SECOND = 200
 const GAP_MS = 20
 const MAX_BYTES = 1_024 * 1_024
 // Of a parent that does not read: what is sent to it meanwhile is kept in memory, in front of the job's result.
-const MAX_UNREAD = 32
+const MAX_UNREAD_BYTES = 32 * 1_024 * 1_024
 const LAST_MS = 1_000
 
 export interface PostOptions {
@@ -24,8 +26,9 @@ export class Post {
   private spans: string[] = []
   private lines: string[] = []
   private bytes = 0
-  private unread = 0
-  private sentAt = Number.NEGATIVE_INFINITY
+  private unread = 0 // bytes, about
+  private allowance = AT_ONCE_PER_SECOND
+  private sentAt = performance.now()
   private timer: NodeJS.Timeout | undefined
   private readonly told = new Map<string, number>()
 
@@ -67,7 +70,7 @@ export class Post {
 
   private keep(into: 'spans' | 'lines', text: string, limit: number): void {
     if (text.length > limit) return fault('processes', 'oversized')
-    if (!this.hasRoomFor(text) && this.unread < MAX_UNREAD) this.flush()
+    if (!this.hasRoomFor(text) && this.unread < MAX_UNREAD_BYTES) this.flush()
     if (!this.hasRoomFor(text)) return fault('processes', 'overflow')
     this[into].push(text)
     this.bytes += text.length
@@ -80,17 +83,18 @@ export class Post {
 
   private soon(): void {
     if (this.timer !== undefined) return
-    const wait = this.sentAt + GAP_MS - performance.now()
-    if (wait <= 0 && this.unread < MAX_UNREAD) return this.flush()
-    this.timer = setTimeout(
-      () => {
-        this.timer = undefined
-        if (this.unread < MAX_UNREAD) this.flush()
-        else this.soon()
-      },
-      Math.max(wait, GAP_MS),
-    )
+    if (this.allowed() >= 1 && this.unread < MAX_UNREAD_BYTES) return this.flush()
+    this.timer = setTimeout(() => {
+      this.timer = undefined
+      if (this.unread < MAX_UNREAD_BYTES) this.flush()
+      else this.soon()
+    }, GAP_MS)
     this.timer.unref()
+  }
+
+  private allowed(): number {
+    const seconds = (performance.now() - this.sentAt) / 1000
+    return Math.min(AT_ONCE_PER_SECOND, this.allowance + seconds * AT_ONCE_PER_SECOND)
   }
 
   private collected(): Partial<Message> {
@@ -100,7 +104,6 @@ export class Post {
     if (this.lines.length > 0) message.lines = this.lines
     this.spans = []
     this.lines = []
-    this.bytes = 0
     guard('processes', 'numbers', () => {
       if (instruments === undefined) return
       const changes = takeChanges(instruments)
@@ -125,10 +128,13 @@ export class Post {
   }
 
   private send(message: Partial<Message>, left: () => void = () => {}): void {
+    this.allowance = Math.max(0, this.allowed() - 1)
     this.sentAt = performance.now()
-    this.unread++
+    const { bytes } = this
+    this.bytes = 0
+    this.unread += bytes
     const read = (): void => {
-      this.unread--
+      this.unread -= bytes
       left()
     }
     try {

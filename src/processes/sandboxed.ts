@@ -66,11 +66,12 @@ export function sandboxed<P extends (job: any, token?: string, signal?: AbortSig
 }
 
 /** From here on this process tells its parent; it is the first moment at which there is one that listens. */
-function open(t: Telemetry, { span }: Handover): Post | undefined {
+function open(t: Telemetry, { span, takesLines }: Handover): Post | undefined {
   const send = channel()
   if (send === undefined) return undefined
   const post = new Post({ send, instruments: t.registry && instrumentsOf(t.registry, t.prefix) })
-  for (const logger of t.loggers.slice(0, 1)) redirect(logger, (line) => post.line(line))
+  const [logger] = t.loggers
+  if (takesLines && logger !== undefined) redirect(logger, (line) => post.line(line))
   if (span !== undefined) recordSpans((text) => post.span(text))
   return post
 }

@@ -1,13 +1,14 @@
 // A handler in a process or a thread of its own: one trace, and its spans, numbers and lines in the parent's.
 import { fileURLToPath } from 'node:url'
+import { trace } from '@opentelemetry/api'
 import type { Job, Worker, WorkerOptions } from 'bullmq'
 import { bullmq, propagation } from 'taskspan/bullmq'
 import { bind } from 'taskspan/logging'
 import { render } from 'taskspan/metrics'
 import type { TelemetryOptions } from 'taskspan/telemetry'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { emitted, ended, openQueue, openWorker, queueName } from '../support/bullmq.ts'
-import { record } from '../support/record.ts'
+import { type Recorded, record } from '../support/record.ts'
 
 // Each starts processes of its own, and a busy machine takes seconds for one.
 vi.setConfig({ testTimeout: 90_000 })
@@ -17,8 +18,13 @@ const threadFile = fileURLToPath(new URL('../support/sandboxed-clip-thread.mjs',
 const inProcess = { workerForkOptions: { execArgv: ['--import', 'tsx'] } }
 const inThread = { useWorkerThreads: true }
 
-async function open(options: Partial<WorkerOptions> = inProcess, more: TelemetryOptions = {}) {
+async function open(
+  options: Partial<WorkerOptions> = inProcess,
+  more: TelemetryOptions = {},
+  before: (recorded: Recorded) => Promise<unknown> = async () => {},
+) {
   const recorded = await record({ correlation: ['request_id'], ...more })
+  await before(recorded)
   const queue = openQueue(queueName('render'), { telemetry: propagation(recorded.t) })
   const worker = openWorker(queue.name, (options.useWorkerThreads ? threadFile : file) as never, options)
   const observation = bullmq(recorded.t).observe(worker)
@@ -34,6 +40,59 @@ function childrenOf(worker: Worker) {
   const { childPool } = worker as unknown as { childPool: { retained: Record<string, { kill(signal: string): void }> } }
   return Object.values(childPool.retained)
 }
+
+it('one trace from a request to a span that was made in the other process', async () => {
+  const { queue, worker, spans } = await open()
+  const done = ended(worker)
+  await trace.getTracer('api').startActiveSpan('POST /clips', async (request) => {
+    await queue.add('sleeps', { n: 1 })
+    request.end()
+  })
+  await done
+  expect(spans.outline().split('\n')).toEqual([
+    'POST /clips',
+    `  send ${queue.name}`,
+    '    taskiq.sleeps',
+    '      clip.sleep',
+  ])
+})
+
+it('without an SDK here none is made there, and the rest is told', async () => {
+  const { queue, worker, spans, metrics, logs } = await open(inProcess, {}, (recorded) => recorded.spans.close())
+  const done = ended(worker)
+  await queue.add('render_clip', {})
+  const [end] = await done
+  expect((end as Ended<{ carrier: object }>).value.carrier).toEqual({})
+  expect(spans.spans).toEqual([])
+  expect(await metrics.value('taskiq_steps_total', { step: 'cut', outcome: 'success' })).toBe(1)
+  expect(logs.named('decoded')).toHaveLength(1)
+})
+
+it('without log lines here the child writes its own', async () => {
+  const { queue, worker, spans } = await open(inProcess, { logging: false })
+  const lines: string[] = []
+  const done = ended(worker)
+  const written = vi.spyOn(process.stdout, 'write').mockImplementation((line) => lines.push(String(line)) > 0)
+  onTestFinished(() => written.mockRestore())
+  await queue.add('render_clip', {})
+  await done
+  await expect.poll(() => lines.join('')).toContain('"message":"decoded"') // BullMQ pipes it here
+  expect(lines.join('')).toContain(spans.one('taskiq.render_clip').traceId)
+})
+
+it('a worker that nobody observes runs the same file, which then stands alone', async () => {
+  const { queue, worker, spans, logs, observation } = await open()
+  await observation.close()
+  const done = ended(worker)
+  await queue.add('render_clip', {}, { jobId: 'clip-7' })
+  const [end] = await done
+  expect(end).toMatchObject({
+    event: 'completed',
+    value: { cut: 'cut c-7.mp4', task: { name: 'render_clip', id: 'clip-7' } },
+  })
+  expect(spans.named('taskiq.render_clip')).toEqual([])
+  expect(logs.lines).toEqual([])
+})
 
 describe.each([
   ['a child process', inProcess, false],
@@ -163,6 +222,15 @@ it('a child that is killed in the middle is one failed attempt, with what it had
   await again
   expect(await metrics.value('taskiq_service_duration_seconds_count', { operation: 'frames.decode' })).toBe(1)
   expect(await metrics.value('taskiq_service_duration_seconds_count', { operation: 'clip.sleep' })).toBe(1)
+})
+
+it('what a child says last before it is killed arrives', async () => {
+  const { queue, worker, spans, logs } = await open()
+  const done = ended(worker)
+  await queue.add('dies', {})
+  await done
+  expect(logs.named('last words')).toHaveLength(1)
+  expect(spans.one('frames.decode').parentSpanId).toBe(spans.one('taskiq.dies').spanId)
 })
 
 it('jobs side by side, each in its own child, keep their traces apart', async () => {

@@ -49,9 +49,13 @@ export default sandboxed(async (job: SandboxedJob, token?: string, signal?: Abor
     case 'hangs':
       await service('frames.decode', { clip_id: '7' }, async () => {})
       log().info('about to hang')
-      await sleep(100) // what is older than the pause between two messages has been sent
       await job.updateProgress(1)
       return new Promise(() => setInterval(() => {}, 1_000))
+    case 'dies':
+      await service('frames.decode', { clip_id: '7' }, async () => {})
+      log().info('last words')
+      process.kill(process.pid, 'SIGKILL')
+      return new Promise(() => {})
     case 'waits':
       await job.updateProgress(1)
       await new Promise((_, refuse) => signal?.addEventListener('abort', () => refuse(new Error('stopped'))))

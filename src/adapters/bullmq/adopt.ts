@@ -1,5 +1,6 @@
 // The parent's side of a worker whose processor is a file: the task is told here, around BullMQ's call into the sandbox.
 import type { Job, Worker } from 'bullmq'
+import { notify } from '../../kernel/compose.ts'
 import { consumer } from '../../kernel/consumer.ts'
 import { fault, guard } from '../../kernel/faults.ts'
 import { type Handover, handover, MARK } from '../../kernel/handover.ts'
@@ -41,7 +42,9 @@ export function adopt(worker: Worker, middleware: Middleware, ran: Ran): () => v
     const task = currentTask()
     if (task !== undefined) ran.set(job, task)
     const run = ++runs
-    const takeBack = give(job, handover(run, task), listen)
+    const takes = { lines: false }
+    notify(middleware, { kind: 'handing_over', takes })
+    const takeBack = give(job, handover(run, task, takes.lines), listen)
     return children.named(run, processFn.call(worker, job, token, signal)).finally(takeBack)
   }
   const observed: Process = (job, token, signal) => consume(job, () => handler(job, token, signal), signal)

@@ -45,10 +45,11 @@ export function handle({ state, service, problems, running, ...started }: Starte
 
   async function flush(): Promise<boolean> {
     if (running === undefined) return true
+    const before = failed(all)
     try {
       await Promise.all([running.provider.forceFlush(), running.logs?.flush()])
       const delivered = await Promise.all(all.map((destination) => destination.settled()))
-      return delivered.every(Boolean)
+      return delivered.every(Boolean) && failed(all) === before
     } catch {
       return false // counted and said where it happened
     }
@@ -91,7 +92,7 @@ export function handle({ state, service, problems, running, ...started }: Starte
     const flushed = running === undefined || (await shutDown('span', forSpans, running.provider, destinations))
     running?.unregister()
     await lastOnes
-    const lost = destinations.reduce((sum, destination) => sum + destination.status().failed, 0)
+    const lost = failed(destinations)
     const isWell = drained === 'drained' && flushed && lost === 0
     const duration = Math.round(performance.now() - began)
     const fields = { tasks: drained, spans_flushed: flushed, spans_failed: lost, duration_ms: duration }
@@ -131,3 +132,6 @@ export function handle({ state, service, problems, running, ...started }: Starte
     [Symbol.asyncDispose]: () => close(),
   }
 }
+
+const failed = (to: readonly Delivery[]): number =>
+  to.reduce((sum, destination) => sum + destination.status().failed, 0)

@@ -11,6 +11,7 @@ import { isUntraced, recordOf } from './log-record.ts'
 import { type Delivery, otlp } from './otlp.ts'
 import { load } from './packages.ts'
 import type { Problems } from './problems.ts'
+import { otlpEnv } from './protocol.ts'
 
 type LogsPackage = typeof import('@opentelemetry/sdk-logs')
 
@@ -99,6 +100,10 @@ function batchLimits(): { maxQueueSize: number; [limit: string]: number } {
     maxQueueSize,
     maxExportBatchSize: Math.min(limit('MAX_EXPORT_BATCH_SIZE', 512), maxQueueSize),
     scheduledDelayMillis: limit('SCHEDULE_DELAY', 1_000),
-    exportTimeoutMillis: limit('EXPORT_TIMEOUT', 30_000),
+    // Never before the exporter's own time-out, of which we hear.
+    exportTimeoutMillis: Math.max(
+      limit('EXPORT_TIMEOUT', 30_000),
+      Number(otlpEnv('logs', 'TIMEOUT') ?? 10_000) + 1_000,
+    ),
   }
 }

@@ -1,6 +1,6 @@
 // OTLP: the SDK's own exporter of spans or log lines, watched, and let go of in the end.
 import type { Agent } from 'node:http'
-import { fault } from '../kernel/faults.ts'
+import { fault, guard } from '../kernel/faults.ts'
 import type { DestinationStatus } from './face.ts'
 import type { Problems } from './problems.ts'
 import { type Exporter, type ExportResult, endpoint, exporter as makeExporter, type Signal } from './protocol.ts'
@@ -53,7 +53,8 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
       }).then((result) => {
         if (result.code === SUCCESS) delivered += items.length
         else giveUp(items.length, result.error)
-        done(result)
+        // It is counted and said here. The processor of log lines would say it too, in a line that may be sent, and fail.
+        done(signal === 'logs' ? { code: SUCCESS } : result)
         return result.code === SUCCESS
       })
       inFlight.add(sent)
@@ -77,6 +78,7 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
     release: () => {
       released = true
       for (const agent of agents) close(agent)
+      cancel(exporter)
     },
   }
 }
@@ -101,6 +103,13 @@ function close(agent: Agent): void {
   }
   for (const sockets of Object.values(agent.sockets)) for (const socket of sockets ?? []) socket.destroy(closed)
   agent.destroy()
+}
+
+// The same for gRPC. Its exporter waits for its calls before it closes the client that would cancel them, and shows the
+// client to nobody. Where a later version keeps it elsewhere, the process ends when the exporter's own time-out is over.
+function cancel(exporter: object): void {
+  const { _delegate } = exporter as { readonly _delegate?: { readonly _transport?: { shutdown?(): void } } }
+  guard('sdk', 'cancel', () => _delegate?._transport?.shutdown?.())
 }
 
 function reason(error: unknown): string {

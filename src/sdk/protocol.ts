@@ -1,4 +1,5 @@
 // OTEL_EXPORTER_OTLP_PROTOCOL: which exporter sends spans or log lines, and where it says that they go.
+import { guard } from '../kernel/faults.ts'
 import { env } from './environment.ts'
 import { load, MissingPackage } from './packages.ts'
 import type { Problems } from './problems.ts'
@@ -37,7 +38,7 @@ const CLASSES: Readonly<Record<Signal, string>> = { traces: 'OTLPTraceExporter',
 type Exports<Item> = Readonly<Record<string, new (config: Config) => Exporter<Item>>>
 
 /** A variable of this signal alone goes before the one for all. */
-const otlpEnv = (signal: Signal, name: string): string | undefined =>
+export const otlpEnv = (signal: Signal, name: string): string | undefined =>
   env(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`) ?? env(`OTEL_EXPORTER_OTLP_${name}`)
 
 /**
@@ -51,7 +52,12 @@ export function exporter<Item>(signal: Signal, http: Config, problems: Problems)
   const exported = protocol === undefined ? either<Item>(signal) : load<Exports<Item>>(PACKAGES[signal][protocol] ?? '')
   const Class = exported[CLASSES[signal]]
   if (Class === undefined) throw new Error(`the exporter for ${signal} has no ${CLASSES[signal]}`)
-  return new Class(protocol === 'grpc' ? {} : http)
+  if (protocol !== 'grpc') return new Class(http)
+  // It would be loaded with the first export, which may be the last one too: then close() would stand still for it.
+  guard('sdk', 'grpc', () =>
+    load('@grpc/grpc-js', PACKAGES[signal].grpc ?? '', '@opentelemetry/otlp-grpc-exporter-base'),
+  )
+  return new Class({})
 }
 
 function protocolOf(signal: Signal, problems: Problems): string | undefined {

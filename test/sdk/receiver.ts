@@ -8,6 +8,21 @@ interface Attribute {
   readonly value: { readonly stringValue?: string }
 }
 
+export interface OtlpLog {
+  readonly timeUnixNano: string
+  readonly severityNumber: number
+  readonly severityText: string
+  readonly body: { readonly stringValue?: string }
+  readonly attributes: readonly Attribute[]
+  readonly traceId?: string
+  readonly spanId?: string
+}
+
+interface ResourceLogs {
+  readonly resource: { readonly attributes: readonly Attribute[] }
+  readonly scopeLogs: readonly { readonly logRecords: readonly OtlpLog[] }[]
+}
+
 interface ResourceSpans {
   readonly resource: { readonly attributes: readonly Attribute[] }
   readonly scopeSpans: readonly { readonly spans: readonly OtlpSpan[] }[]
@@ -32,6 +47,8 @@ export interface Receiver {
   readonly requests: Received[]
   /** The spans that came as JSON. */
   spans(): OtlpSpan[]
+  /** The log records that came as JSON, with the service that wrote them. */
+  logs(): (OtlpLog & { readonly service: string | undefined })[]
   /** The `service.name` of each resource that came as JSON. */
   services(): string[]
   close(): void
@@ -48,11 +65,23 @@ export async function receiver(status = 200): Promise<Receiver> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const resources = (): ResourceSpans[] =>
-    requests.flatMap(({ body }) => (JSON.parse(body.toString()) as { resourceSpans: ResourceSpans[] }).resourceSpans)
+    requests.flatMap(
+      ({ body }) => (JSON.parse(body.toString()) as { resourceSpans?: ResourceSpans[] }).resourceSpans ?? [],
+    )
+  const logged = (): ResourceLogs[] =>
+    requests.flatMap(
+      ({ body }) => (JSON.parse(body.toString()) as { resourceLogs?: ResourceLogs[] }).resourceLogs ?? [],
+    )
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     spans: () => resources().flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)),
+    logs: () =>
+      logged().flatMap(({ resource, scopeLogs }) =>
+        scopeLogs.flatMap(({ logRecords }) =>
+          logRecords.map((record) => ({ ...record, service: text(resource.attributes, 'service.name') })),
+        ),
+      ),
     services: () => resources().map(({ resource }) => text(resource.attributes, 'service.name') ?? ''),
     close: () => {
       server.closeAllConnections()

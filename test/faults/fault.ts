@@ -27,7 +27,9 @@ export interface Fault {
   readonly places: readonly Place[]
   /** Whom it concerns. Default: everybody who works there. */
   readonly contenders?: readonly ContenderName[]
-  /** In the same order and number each time: a process that was lost goes on at the next one. */
+  /** Whether nothing else may run beside it on the machine: it measures time or memory. */
+  readonly alone?: boolean
+  /** In the same order and number each time: a process is told only which one to try. */
   cases(form: Form, place: Place): readonly Case[]
 }
 

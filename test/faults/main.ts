@@ -54,7 +54,16 @@ for (const fault of faults) {
     for (const contender of contenders.filter((name) => concerns(fault, name, place))) {
       const say = (tried: number, of: number): void =>
         progress(`${rows.length + 1}. ${fault.name}, ${place}, ${contender}: ${tried} of ${of}`)
-      const result = await tryOut({ fault, place, contender, form, brokers, untilLost: given.broken, progress: say })
+      const result = await tryOut({
+        fault,
+        place,
+        contender,
+        form,
+        brokers,
+        untilLost: given.broken,
+        processes: given.broken ? 1 : 4,
+        progress: say,
+      })
       Object.assign(results, { [contender]: result })
     }
     rows.push({ fault, place, results })

@@ -1,11 +1,12 @@
-// A process in which one contender goes through the cases of one fault, from the one given on; it may hang or end in any of them.
+// A process in which one contender goes through cases of one fault, one after the other; it may hang or end in any of them.
 import { runCase, type Setting } from '../bench/bench.ts'
 import { FAULTS } from '../faults.ts'
 import { casesOf } from './cases.ts'
 
 export interface Order extends Setting {
   readonly fault: string
-  readonly from: number
+  /** Which of the fault's cases. */
+  readonly at: number
 }
 
 export type Word =
@@ -19,17 +20,15 @@ process.on('disconnect', () => process.exit(1))
 
 process.on('message', async (order: Order) => {
   const fault = FAULTS.find(({ name }) => name === order.fault)
-  if (fault === undefined) throw new Error(`There is no fault '${order.fault}'.`)
-  const cases = casesOf(fault, order)
-  for (let at = order.from; at < cases.length; at++) {
-    say({ kind: 'begun', at })
-    try {
-      await runCase(order, cases[at] as (typeof cases)[number])
-      say({ kind: 'ended', at })
-    } catch (error) {
-      // The next case gets a process in which nothing has failed yet.
-      say({ kind: 'ended', at, why: String((error as Error)?.message ?? error).slice(0, 500) })
-      return
-    }
+  const one = fault && casesOf(fault, order)[order.at]
+  if (one === undefined) throw new Error(`There is no case ${order.at} of the fault '${order.fault}'.`)
+  const { at } = order
+  say({ kind: 'begun', at })
+  try {
+    await runCase(order, one)
+    say({ kind: 'ended', at })
+  } catch (error) {
+    // Whoever hears this ends the process: the next case gets one in which nothing has failed yet.
+    say({ kind: 'ended', at, why: String((error as Error)?.message ?? error).slice(0, 500) })
   }
 })

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Setting } from '../bench/bench.ts'
-import type { Fault } from '../fault.ts'
+import type { Case, Fault } from '../fault.ts'
 import { casesOf } from './cases.ts'
 import type { Order, Word } from './child.ts'
 
@@ -17,62 +17,82 @@ export interface TrialOptions extends Setting {
   readonly fault: Fault
   /** Ends with the first case that was not survived. */
   readonly untilLost?: boolean
+  /** How many processes share the cases, where a fault allows it. Default 1: what hangs is then waited for one by one. */
+  readonly processes?: number
   readonly progress?: (tried: number, of: number) => void
 }
 
 // A process must load its packages first; on a busy machine that takes seconds.
 const START_MS = 60_000
 
-export async function tryOut({ fault, untilLost = false, progress, ...setting }: TrialOptions): Promise<Result> {
+export async function tryOut(options: TrialOptions): Promise<Result> {
+  const { fault, untilLost = false, processes = 1, progress, ...setting } = options
   const cases = casesOf(fault, setting)
-  const lost: { title: string; why: string }[] = []
-  let from = 0
-  while (from < cases.length) {
-    const { at, why } = await fromCase({ ...setting, fault: fault.name, from }, cases.length, (at) => {
-      progress?.(at, cases.length)
-      return cases[at]?.patienceMs ?? setting.form.patienceMs
-    })
-    from = at + 1
-    if (why === undefined) continue
-    lost.push({ title: cases[at]?.title ?? 'before the first case', why })
-    if (untilLost) break
+  const open = cases.map((_, at) => at)
+  const lost: { at: number; title: string; why: string }[] = []
+  let tried = 0
+  const told = (at: number, why: string | undefined): void => {
+    tried++
+    progress?.(tried, cases.length)
+    if (why !== undefined) lost.push({ at, title: cases[at]?.title ?? '', why })
   }
-  progress?.(from, cases.length)
-  return { tried: from, survived: from - lost.length, lost }
+  const goOn = (): boolean => open.length > 0 && !(untilLost && lost.length > 0)
+  const share = async (): Promise<void> => {
+    while (goOn())
+      await inOneProcess({ ...setting, fault: fault.name }, open, (at) => patienceOf(cases, at, setting), told)
+  }
+  await Promise.all(Array.from({ length: fault.alone ? 1 : processes }, share))
+  lost.sort((a, b) => a.at - b.at)
+  return { tried, survived: tried - lost.length, lost: lost.map(({ title, why }) => ({ title, why })) }
 }
 
-/** Goes on until all cases are through, or one of them was not survived. */
-function fromCase(
-  order: Order,
-  count: number,
-  begun: (at: number) => number,
-): Promise<{ readonly at: number; readonly why?: string }> {
+function patienceOf(cases: readonly Case[], at: number, { form }: Setting): number {
+  return cases[at]?.patienceMs ?? form.patienceMs
+}
+
+/** Takes cases from those that are open and tells how each ended, until none is left or one was not survived. */
+function inOneProcess(
+  setting: Omit<Order, 'at'>,
+  open: number[],
+  patienceOf: (at: number) => number,
+  told: (at: number, why: string | undefined) => void,
+): Promise<void> {
   const child = start()
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4_000)
   })
   return new Promise((resolve) => {
-    let at = order.from
+    let at = open.shift()
     let timer: NodeJS.Timeout
-    const end = (why?: string): void => {
+    const end = (): void => {
       clearTimeout(timer)
       child.removeAllListeners()
       child.kill('SIGKILL')
-      resolve({ at, ...(why !== undefined && { why }) })
+      resolve()
+    }
+    const lost = (why: string): void => {
+      if (at !== undefined) told(at, why)
+      end()
     }
     const patience = (ms: number): void => {
       clearTimeout(timer)
-      timer = setTimeout(() => end(`nothing more happened within ${ms} ms`), ms)
+      timer = setTimeout(() => lost(`nothing more happened within ${ms} ms`), ms)
     }
-    child.on('exit', (code, signal) => end(`the process ended (${signal ?? code}): ${lastError(said)}`))
+    const next = (): void => {
+      if (at === undefined) return end()
+      patience(START_MS)
+      child.send({ ...setting, at } satisfies Order)
+    }
+    child.on('exit', (code, signal) => lost(`the process ended (${signal ?? code}): ${lastError(said)}`))
     child.on('message', (word: Word) => {
-      at = word.at
-      if (word.kind === 'begun') patience(begun(at))
-      else if (word.why !== undefined || at === count - 1) end(word.why)
+      if (word.kind === 'begun') return patience(patienceOf(word.at))
+      if (word.why !== undefined) return lost(word.why)
+      told(word.at, undefined)
+      at = open.shift()
+      next()
     })
-    patience(START_MS)
-    child.send(order)
+    next()
   })
 }
 

@@ -19,7 +19,8 @@ export function bundle({ observability, docs }: Shipped, settings: Settings): Re
   for (const [path, text] of Object.entries(observability)) {
     if (path.startsWith(RULES)) continue
     const drawn = path.startsWith('dashboards/') && path.endsWith('.json') ? redrawn(text, { prefix, limits }) : text
-    files[path] = renamed(drawn, prefix)
+    // What is in docs/ of the package lies beside these here.
+    files[path] = renamed(drawn, prefix).replaceAll('](../docs/', '](')
   }
   // They lie one folder nearer to the rest than in the package.
   for (const [path, text] of Object.entries(docs)) {

@@ -13,7 +13,8 @@ export function seriesNames(prefix: string): Readonly<Record<SeriesKey, string>>
   return Object.fromEntries(ALL.map(([key, { name }]) => [key, `${prefix}_${name}`])) as Record<SeriesKey, string>
 }
 
-// How long a series may not have been scraped and still be the one from before, not a new one that counts in full.
+// How long a series may not have been scraped and still be the one from before, not a new one that counts in full. It is
+// also how far Prometheus reads back at each evaluation, so what has many series is given less.
 const BEFORE = '1h'
 
 /**
@@ -23,10 +24,11 @@ const BEFORE = '1h'
  *
  * @param selector a counter, `taskiq_tasks_lost_total{queue="render"}`
  * @param window `5m`
+ * @param before how long ago the value before may have been told
  */
-export function gained(selector: string, window: string): string {
+export function gained(selector: string, window: string, before = BEFORE): string {
   const now = `last_over_time(${selector}[${window}])`
-  return `(${now} - last_over_time(${selector}[${BEFORE}] offset ${window}) >= 0 or ${now})`
+  return `${now} - last_over_time(${selector}[${before}] offset ${window}) >= 0 or ${now}`
 }
 
 /** Marks series as those of something that was known and is gone. */
@@ -37,6 +39,14 @@ export function gone(series: string): string {
 /** What a series said last, where it was seen within `forgetAfter` and is no more. */
 export function vanished(recorded: string, by: string, forgetAfter: string): string {
   return `last_over_time(${recorded}[${forgetAfter}]) unless on (${by}) ${recorded}`
+}
+
+/**
+ * What a recorded series said last, for one that carries itself on: each evaluation writes it anew, so an hour bridges a
+ * restart of Prometheus and no more need be read.
+ */
+export function carried(recorded: string): string {
+  return `last_over_time(${recorded}[1h])`
 }
 
 /** A string in PromQL. */

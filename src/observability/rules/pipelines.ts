@@ -2,7 +2,7 @@
 import { inWords, secondsOf } from '../durations.ts'
 import { gained } from '../promql.ts'
 import type { Group, Making } from '../rule.ts'
-import { ratio } from './ratio.ts'
+import { counts, ratio } from './ratio.ts'
 import { percent } from './tasks.ts'
 
 // Fewer failures than these point at no step.
@@ -11,17 +11,18 @@ const FAILURES = 5
 export function pipelineRules({ series, limits, recorded, alert }: Making): Group {
   const [rate, duration] = [limits['pipeline-failure-rate'], limits['pipeline-duration']]
   const failing = recorded('pipeline_failure:ratio')
+  const counted = { ended: recorded('pipelines_ended:count5m'), failed: recorded('pipelines_failed:count5m') }
   const failures = recorded('step_failures:count1h')
   return {
     name: 'taskspan-pipelines',
     rules: [
-      ratio({
-        record: failing,
-        all: `${series.pipelines}{outcome=~"success|failure"}`,
-        bad: `${series.pipelines}{outcome="failure"}`,
-        by: 'pipeline',
-        atLeast: limits['at-least'],
-      }),
+      ...counts(
+        counted,
+        `${series.pipelines}{outcome=~"success|failure"}`,
+        `${series.pipelines}{outcome="failure"}`,
+        'pipeline',
+      ),
+      ratio(failing, counted, 'pipeline', limits['at-least']),
       alert('PipelineFailureRateHigh', {
         expr: `${failing} > ${rate}`,
         for: '5m',

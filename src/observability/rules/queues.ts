@@ -1,6 +1,6 @@
 // Queues as watch() sees them. Every worker that watches a queue tells the same of it, hence `max by (queue)`.
 import { inWords, secondsOf } from '../durations.ts'
-import { gone, quoted, vanished } from '../promql.ts'
+import { carried, gone, quoted, vanished } from '../promql.ts'
 import type { Group, Making, Recording } from '../rule.ts'
 
 const UNSEEN_AFTER_SECONDS = 120
@@ -115,7 +115,7 @@ function recordings(making: Making): Recording[] {
     {
       // Carried on by itself when nobody tells any more, and let go when that has lasted too long.
       record: seen,
-      expr: `max by (queue) (${series.lastSample} or last_over_time(${seen}[${forget}])) > time() - ${secondsOf(forget)}`,
+      expr: `max by (queue) (${series.lastSample} or ${carried(seen)}) > time() - ${secondsOf(forget)}`,
     },
   ]
 }

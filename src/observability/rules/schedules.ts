@@ -1,6 +1,6 @@
 // Schedules: silent, late, missed, overlapping. A schedule whose process is gone goes on being judged from memory.
 import { secondsOf } from '../durations.ts'
-import { gained } from '../promql.ts'
+import { carried, gained } from '../promql.ts'
 import type { Group, Making, Recording } from '../rule.ts'
 
 // Below this, scrapes and looks are too far apart to tell.
@@ -47,19 +47,18 @@ function memory({ series, limits, recorded }: Making): Recording[] {
     recorded('cron_last_success:last'),
     recorded('cron_next_run:last'),
   ]
-  const before = (name: string): string => `last_over_time(${name}[1d])`
   const told = (name: string): string => `max by (schedule) (${name})`
   return [
     {
       record: interval,
-      expr: `${told(series.cronInterval)}\nor\n(${before(interval)} and on (schedule) time() - ${before(success)} < 3 * ${before(interval)} + ${forget})`,
+      expr: `${told(series.cronInterval)}\nor\n(${carried(interval)} and on (schedule) time() - ${carried(success)} < 3 * ${carried(interval)} + ${forget})`,
     },
     {
       // Never falls back: the process with the newest run may be the one that ended. One that never succeeded counts from
       // when it was first seen.
       record: success,
-      expr: `max by (schedule) (${series.cronLastSuccess} or ${before(success)}) and on (schedule) ${interval}\nor\n${interval} * 0 + time()`,
+      expr: `max by (schedule) (${series.cronLastSuccess} or ${carried(success)}) and on (schedule) ${interval}\nor\n${interval} * 0 + time()`,
     },
-    { record: next, expr: `${told(series.cronNextRun)}\nor\n(${before(next)} and on (schedule) ${interval})` },
+    { record: next, expr: `${told(series.cronNextRun)}\nor\n(${carried(next)} and on (schedule) ${interval})` },
   ]
 }

@@ -2,22 +2,24 @@
 import { inWords, secondsOf } from '../durations.ts'
 import { anyOf, gained } from '../promql.ts'
 import type { AlertRule, Group, Making } from '../rule.ts'
-import { ratio } from './ratio.ts'
+import { counts, ratio } from './ratio.ts'
 
 export function taskRules(making: Making): Group {
   const { series, limits, recorded, alert } = making
   const rate = limits['failure-rate']
   const [byTask, byQueue] = [recorded('task_failure:ratio'), recorded('queue_failure:ratio')]
-  const counted = {
-    all: `${series.tasks}{outcome=~"success|failure|lost"}`,
-    bad: `${series.tasks}{outcome=~"failure|lost"}`,
-    atLeast: limits['at-least'],
-  }
+  const counted = { ended: recorded('tasks_ended:count5m'), failed: recorded('tasks_failed:count5m') }
   return {
     name: 'taskspan-tasks',
     rules: [
-      ratio({ ...counted, record: byTask, by: 'queue, task_name' }),
-      ratio({ ...counted, record: byQueue, by: 'queue' }),
+      ...counts(
+        counted,
+        `${series.tasks}{outcome=~"success|failure|lost"}`,
+        `${series.tasks}{outcome=~"failure|lost"}`,
+        'queue, task_name',
+      ),
+      ratio(byTask, counted, 'queue, task_name', limits['at-least']),
+      ratio(byQueue, counted, 'queue', limits['at-least']),
       alert('TaskFailureRateHigh', {
         // A queue as a whole where none of its tasks alone is at fault, or none alone runs often enough.
         expr: `${byTask} > ${rate} or (${byQueue} > ${rate} unless on (queue) ${byTask} > ${rate})`,

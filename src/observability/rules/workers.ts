@@ -1,6 +1,6 @@
 // Workers: processes that are gone, and what they use.
 import { inWords, secondsOf } from '../durations.ts'
-import { gone, vanished, WHO } from '../promql.ts'
+import { carried, gone, vanished, WHO } from '../promql.ts'
 import type { AlertRule, Group, Making, Recording } from '../rule.ts'
 import { percent } from './tasks.ts'
 
@@ -19,7 +19,7 @@ export function workerRules(making: Making): Group {
       {
         // A target that is down is remembered for as long as it is down and configured.
         record: known,
-        expr: `${info} or (last_over_time(${known}[${forget}]) and on (job, instance) up == 0)`,
+        expr: `${info} or (${carried(known)} and on (job, instance) up == 0)`,
       },
       { record: count, expr: `count by (app, worker) (${info})` },
       alert('WorkerDown', {
@@ -72,14 +72,15 @@ interface Use {
 function use(making: Making, name: string, expr: string, { limit, ...use }: Use): (Recording | AlertRule)[] {
   const { limits, recorded, alert } = making
   const [used, info] = [recorded(name), recorded('worker:info')]
-  const left = `max by (app, worker) (last_over_time(${used}{app!=""}[${limits['forget-after']}])) unless on (app, worker) ${used}`
+  const telling = recorded(`${name.split(':')[0]}:count`)
   return [
     {
       record: used,
       expr: `${expr} * on (job, instance) group_left (app, worker) ${info}\nor on (job, instance) ${expr}`,
     },
+    { record: telling, expr: `count by (app, worker) (${used}{app!=""})` },
     alert(use.name, {
-      expr: `${used} > ${limit} or ${gone(`(${left})`)}`,
+      expr: `${used} > ${limit} or ${gone(`(${vanished(telling, 'app, worker', limits['forget-after'])})`)}`,
       for: '5m',
       summary: `${WHO} {{ if eq $labels.reason "gone" }}tells nothing of itself any more{{ else }}${use.summary}{{ end }}`,
       description: `{{ if eq $labels.reason "gone" }}No process of this worker has told what it uses for 5 min.{{ else }}{{ $labels.instance }}: ${use.description}{{ end }}`,

@@ -1,7 +1,7 @@
 // The stack's files: compose by the compose specification's schema, Prometheus and Alertmanager by their own tools, and
 // Tempo, Loki and Grafana's provisioning by what each must say for the others to find it.
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +10,7 @@ import { DCLinter } from 'dclint'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { amtool, promtool } from '../../scripts/prometheus/index.ts'
+import { runObservability } from '../../src/cli/observability.ts'
 import { ROOT } from '../support/staged.ts'
 
 interface Service {
@@ -134,7 +135,7 @@ describe('the stack and the demo', () => {
     const processes = Object.values(demo.services).filter(({ build }) => build !== undefined)
     expect(processes).toHaveLength(4)
     for (const { command = [], labels } of processes) {
-      expect(existsSync(join(ROOT, command[2] ?? ''))).toBe(true)
+      expect(existsSync(join(ROOT, command[3] ?? ''))).toBe(true)
       expect(labels).toEqual({ 'taskspan.logs': 'true' })
     }
     expect(yamlOf<{ sources: { docker: object } }>('observability/vector/vector.yaml').sources.docker).toMatchObject({
@@ -326,13 +327,37 @@ describe('Tempo and Loki', () => {
   })
 })
 
-it('the folder works by itself, wherever it is copied', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'taskspan-ops-'))
-  onTestFinished(() => rmSync(directory, { recursive: true }))
-  cpSync(join(ROOT, 'observability'), join(directory, 'ops'), { recursive: true })
-  const outside = Object.values(stack.services)
-    .flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0] ?? ''))
-    .filter((from) => from.startsWith('.') && !existsSync(join(directory, 'ops', from)))
-  expect(outside).toEqual([])
-  await run(await promtool(), ['check', 'config', join(directory, 'ops/prometheus/prometheus.yml')])
+describe('where the command puts it', () => {
+  async function written(): Promise<string> {
+    const directory = mkdtempSync(join(tmpdir(), 'taskspan-ops-'))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    const out = join(directory, 'ops')
+    await runObservability(['--out', out], () => {})
+    return out
+  }
+
+  it('the folder works by itself', async () => {
+    const out = await written()
+    const outside = Object.values(stack.services)
+      .flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0] ?? ''))
+      .filter((from) => from.startsWith('.') && !existsSync(join(out, from)))
+    expect(outside).toEqual([])
+    await run(await promtool(), ['check', 'config', join(out, 'prometheus/prometheus.yml')])
+  })
+
+  it('every link of its pages leads to a file, there as here', async () => {
+    for (const directory of [await written(), join(ROOT, 'observability')]) {
+      const broken = markdown(directory).flatMap((file) => {
+        const links = [...readFileSync(file, 'utf8').matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, link = '']) => link)
+        const local = links.filter((link) => !/^[a-z]+:/.test(link))
+        return local.filter((link) => !existsSync(resolve(dirname(file), link))).map((link) => `${file}: ${link}`)
+      })
+      expect(broken).toEqual([])
+    }
+  })
 })
+
+function markdown(directory: string): string[] {
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith('.md')).map((name) => join(directory, name))
+}

@@ -87,11 +87,14 @@ function ofVariable(given: string | { query: string }): string {
   return expression
 }
 
+/** What `$__interval` stands for. */
+export const INTERVAL_SECONDS = 2
+
 /** Prometheus knows none of Grafana's variables; each of the user's is set to All. */
 export function filledIn(expression: string): string {
   return expression
     .replaceAll(/\$\{?__rate_interval\}?/g, '10s')
-    .replaceAll(/\$\{?__interval\}?/g, '2s')
+    .replaceAll(/\$\{?__interval\}?/g, `${INTERVAL_SECONDS}s`)
     .replaceAll(/\$\{?__range\}?/g, '10m') // longer than the test: all that there is
     .replaceAll(/\$\{?[a-z]+(?::\w+)?\}?/g, '.*')
 }

@@ -3,7 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { amtool, promtool } from '../../scripts/prometheus/index.ts'
 import { METRIC, type MetricName, WATCH_METRIC } from '../../src/kernel/names.ts'
 import { type Alert, alerts, api, eventually, number, query, range, type Series } from '../support/prometheus.ts'
-import { type Asked, askedBy, dashboards, filledIn, lenient, rules, selectors } from './expressions.ts'
+import {
+  type Asked,
+  askedBy,
+  dashboards,
+  filledIn,
+  INTERVAL_SECONDS,
+  lenient,
+  rules,
+  selectors,
+} from './expressions.ts'
 import { WORKERS } from './fleet/fleet.ts'
 import { keep, raise, type Stage } from './stage.ts'
 
@@ -248,7 +257,7 @@ it('keeps what the panels showed, for pictures of it', async () => {
       }),
     )
   }
-  keep({ recordedAt: new Date(ended * 1000).toISOString(), dashboards: shown })
+  keep({ recordedAt: new Date(ended * 1000).toISOString(), intervalSeconds: INTERVAL_SECONDS, dashboards: shown })
 })
 
 // What judges a worker, a queue or a broker must not fall silent with it. The others of this kind (a queue that nobody has

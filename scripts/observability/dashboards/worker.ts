@@ -78,7 +78,7 @@ const processes = table({
     },
     {
       name: 'Last seen',
-      expr: `max by (${EACH}) (max_over_time(timestamp(${reporting})[${RANGE}:30s])) * 1000`,
+      expr: `max by (${EACH}) (max_over_time(timestamp(${reporting})[${RANGE}:15s])) * 1000`,
       unit: 'dateTimeAsIso',
     },
   ],

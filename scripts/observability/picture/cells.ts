@@ -11,7 +11,7 @@ export function heatmap(_: PanelJson, [answered]: readonly Answered[], area: Box
   const series = [...(answered?.result ?? [])].sort((a, b) => bound(a) - bound(b))
   if (series.length === 0) return ''
   const columns = Array.from({ length: COLUMNS }, (__, at) => series.map((each) => meanWithin(each, times, at)))
-  const counts = columns.map((column) => column.map((value, at) => Math.max(0, value - (column[at - 1] ?? 0))))
+  const counts = columns.map((column) => column.map((value, at) => rest(value - (column[at - 1] ?? 0))))
   const filled = series.map((__, row) => counts.some((column) => (column[row] ?? 0) > 0))
   const [first, last] = [filled.indexOf(true), filled.lastIndexOf(true)]
   const rows = series.slice(first, last + 1)
@@ -37,6 +37,9 @@ export function heatmap(_: PanelJson, [answered]: readonly Answered[], area: Box
   const drawn = [...cells].map(([colour, d]) => `<path d="${d}" fill="${colour}"/>`)
   return drawn.join('') + labels.join('') + clocks(times, box)
 }
+
+// Differences of rates that should be equal are not quite 0.
+const rest = (difference: number): number => (difference < 1e-9 ? 0 : difference)
 
 const bound = ({ metric }: Series): number => (metric.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(metric.le))
 

@@ -34,7 +34,9 @@ const LOG_UNITS = 3
 
 export function draw(dashboard: Dashboard, file: string, results: Results): string {
   const panels = lowered(panelsOf(dashboard))
-  const times = span(recordedFor(results, file).flatMap(({ result }) => result))
+  // What was asked once was asked after the end.
+  const overTime = recordedFor(results, file).flatMap(({ result }) => result.filter(({ values }) => values.length > 1))
+  const times = span(overTime)
   const units = Math.max(...panels.map(({ gridPos }) => gridPos.y + gridPos.h))
   const [width, height] = [24 * COLUMN + 8, units * UNIT + TOP + BOTTOM]
   const drawn = panels.map((panel) => place(panel, answers(results, file, panel), times))

@@ -92,7 +92,7 @@ export function path(points: readonly Point[]): string {
 
 function bars({ points, colour }: Curve, { box, x, y }: Scale): string {
   const some = points.filter(([, value]) => value > 0)
-  const least = Math.min(...some.slice(1).map(([time], at) => x(time) - x(some[at]?.[0] ?? 0)), 10)
+  const least = Math.min(...some.slice(1).map(([time], at) => x(time) - x(some[at]?.[0] ?? 0)), 24)
   const bottom = round(box.y + box.h)
   const inside = (time: number): number => Math.max(box.x + 2, Math.min(x(time), box.x + box.w - 2))
   const d = some.map(([time, value]) => `M${round(inside(time))} ${bottom}V${round(y(value))}`)

@@ -16,6 +16,8 @@ interface Recorded {
 
 export interface Results {
   readonly recordedAt: string
+  /** What Grafana's `$__interval` stood for. */
+  readonly intervalSeconds?: number
   readonly dashboards: Readonly<Record<string, readonly Recorded[]>>
 }
 
@@ -47,8 +49,15 @@ export function answers(results: Results, file: string, panel: PanelJson): reado
   )
   return (panel.targets ?? []).map((target, at) => {
     const found = own.find(({ expr }) => expr === target.expr) ?? own[at]
-    return { target, result: (found?.result ?? []).map(numbers) }
+    const result = (found?.result ?? []).map(numbers)
+    // Counts per interval are asked once per interval, as Grafana does: nothing is to be shown twice.
+    const isPerInterval = target.expr.includes('$__interval')
+    return { target, result: isPerInterval ? result.map((series) => everySo(series, results.intervalSeconds)) : result }
   })
+}
+
+function everySo({ metric, values }: Series, seconds = 1): Series {
+  return { metric, values: values.filter(([time]) => Math.round(time) % seconds === 0) }
 }
 
 // Idle quantiles are NaN: to a picture they are not there.

@@ -9,6 +9,9 @@ import { propagator } from '../sdk/propagators.ts'
 
 type SdkPackage = typeof import('@opentelemetry/sdk-trace-node')
 
+/** The provider made here. */
+let own: object | undefined
+
 /**
  * Registers an SDK that hands ended spans to `take`. Its sampler follows the parent's decision. Where one is registered,
  * it goes on to export by itself.
@@ -21,6 +24,7 @@ export function recordSpans(take: (text: string) => void): void {
       void guard('processes', 'span', () => take(JSON.stringify(toData(span))))
     const processor: SpanProcessor = { onStart() {}, onEnd, forceFlush: async () => {}, shutdown: async () => {} }
     const provider = new sdk.NodeTracerProvider({ spanProcessors: [processor] })
+    own = provider
     const chosen = propagator(new Problems())
     provider.register(chosen === undefined ? {} : { propagator: chosen })
   } catch (error) {
@@ -28,10 +32,13 @@ export function recordSpans(take: (text: string) => void): void {
   }
 }
 
-/** A provider of the user's own may hold spans back for seconds; BullMQ ends a child without asking it. */
+/** A provider of the user's own, which exports by itself, may hold spans back for seconds; BullMQ ends a child without asking it. */
 export function flushOwn(): void {
-  const own = registeredProvider() as { forceFlush?: () => Promise<void> } | undefined
-  guard('processes', 'flush', () => own?.forceFlush?.().catch((error: unknown) => fault('processes', 'flush', error)))
+  const theirs = registeredProvider() as { forceFlush?: () => Promise<void> } | undefined
+  if (theirs === own) return
+  guard('processes', 'flush', () =>
+    theirs?.forceFlush?.().catch((error: unknown) => fault('processes', 'flush', error)),
+  )
 }
 
 function toData(span: ReadableSpan): ReportedSpan {

@@ -1,6 +1,7 @@
 // A handler in a process or a thread of its own: one trace, and its spans, numbers and lines in the parent's.
 import { fileURLToPath } from 'node:url'
 import { trace } from '@opentelemetry/api'
+import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { Job, Worker, WorkerOptions } from 'bullmq'
 import { bullmq, propagation } from 'taskspan/bullmq'
 import { bind } from 'taskspan/logging'
@@ -231,6 +232,58 @@ it('what a child says last before it is killed arrives', async () => {
   await done
   expect(logs.named('last words')).toHaveLength(1)
   expect(spans.one('frames.decode').parentSpanId).toBe(spans.one('taskiq.dies').spanId)
+})
+
+it('a child that crashes is told with the error that BullMQ has of it', async () => {
+  const { queue, worker, spans } = await open()
+  const done = ended(worker)
+  await queue.add('crashes', {})
+  const [end] = await done
+  expect(end?.value).toMatchObject({ message: 'outside of every promise' })
+  expect(spans.one('taskiq.crashes').attributes).toMatchObject({
+    'error.type': 'TypeError',
+    'taskiq.outcome': 'failure',
+  })
+})
+
+it('what was not sampled by the sender is not recorded there either', async () => {
+  const { queue, worker, spans, metrics } = await open()
+  const done = ended(worker)
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
+  const plain = openQueue(queue.name)
+  await plain.add('render_clip', {}, { telemetry: { metadata: JSON.stringify({ traceparent }) } })
+  const [end] = await done
+  expect((end as Ended<{ carrier: object }>).value.carrier).toMatchObject({
+    traceparent: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-00$/),
+  })
+  expect(spans.spans).toEqual([])
+  expect(await metrics.value('taskiq_steps_total', { step: 'cut' })).toBe(1)
+})
+
+it('the handler sees its job as BullMQ made it', async () => {
+  const { queue, worker } = await open()
+  const done = ended(worker)
+  await queue.add('lists', {})
+  const [end] = await done
+  expect(end?.value).toContain('queueQualifiedName')
+  expect(end?.value).not.toContain('taskspan')
+})
+
+it('what the child sends is as good for an exporter as a span of this process', async () => {
+  const { queue, worker, spans } = await open()
+  const done = ended(worker)
+  await queue.add('sleeps', { n: 1 })
+  await done
+  const pair = [spans.one('taskiq.sleeps').raw, spans.one('clip.sleep').raw] as never
+  const { resourceSpans } = JSON.parse(new TextDecoder().decode(JsonTraceSerializer.serializeRequest(pair)))
+  expect(resourceSpans).toHaveLength(1) // one resource: the parent's
+  const inner = resourceSpans[0].scopeSpans.flatMap(({ spans }: { spans: object[] }) => spans).at(-1)
+  expect(inner).toMatchObject({
+    name: 'clip.sleep',
+    traceId: spans.one('clip.sleep').traceId,
+    parentSpanId: spans.one('taskiq.sleeps').spanId,
+  })
+  expect(ProtobufTraceSerializer.serializeRequest(pair)?.byteLength).toBeGreaterThan(200)
 })
 
 it('jobs side by side, each in its own child, keep their traces apart', async () => {

@@ -56,6 +56,13 @@ export default sandboxed(async (job: SandboxedJob, token?: string, signal?: Abor
       log().info('last words')
       process.kill(process.pid, 'SIGKILL')
       return new Promise(() => {})
+    case 'crashes':
+      setImmediate(() => {
+        throw new TypeError('outside of every promise')
+      })
+      return new Promise(() => {})
+    case 'lists':
+      return [...Object.keys(job), ...Object.keys(JSON.parse(JSON.stringify(job)))].join()
     case 'waits':
       await job.updateProgress(1)
       await new Promise((_, refuse) => signal?.addEventListener('abort', () => refuse(new Error('stopped'))))

@@ -3,10 +3,10 @@ import { type Context, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import type { Job } from 'bullmq'
 import { notify, withoutObservers } from '../../kernel/compose.ts'
 import { toTask, within } from '../../kernel/consumer.ts'
+import { allowCorrelation } from '../../kernel/correlation.ts'
 import { guard } from '../../kernel/faults.ts'
-import { type Handover, readHandover } from '../../kernel/handover.ts'
+import { type Handover, MARK, readHandover } from '../../kernel/handover.ts'
 import { runInContext } from '../../kernel/propagation.ts'
-import { shared } from '../../kernel/shared.ts'
 import type { Adapter, Middleware, Next } from '../../kernel/task.ts'
 
 /** Runs a job as `consumer()` does, but leaves what observes tasks to the parent, where it has taken that upon itself. */
@@ -17,8 +17,10 @@ export function inside(adapter: Adapter<Job>, onion: Middleware): (job: Job) => 
   return (job) => {
     const handover = readHandover(job)
     if (handover === undefined) return undefined
+    // The handler's own view of its job is BullMQ's, also when it is listed or written down.
+    guard('processes', 'handover', () => Object.defineProperty(job, MARK, { enumerable: false }))
     return (_, handler, signal) => {
-      for (const key of handover.allowed) shared.correlation.add(key)
+      allowCorrelation({ correlation: handover.allowed })
       const task = toTask(adapter, job, signal)
       task.correlation = handover.correlation
       task.onion = onion

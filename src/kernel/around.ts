@@ -20,7 +20,7 @@ export interface Started {
 export interface Observer<State extends Started = Started> {
   /** Its name in `taskiq_telemetry_errors_total{part}`. */
   readonly part: string
-  readonly start: (task: Task) => State | undefined
+  readonly start?: ((task: Task) => State | undefined) | undefined
   readonly end: (task: Task, ending: Ending, state: State | undefined) => void
   readonly notice?: ((event: TaskEvent) => void) | undefined
 }
@@ -51,13 +51,15 @@ export function enter(chain: readonly Observer[], task: Task, next: Next): Promi
 interface Watched {
   readonly chain: readonly Observer[]
   readonly task: Task
-  /** One per observer that was started. */
+  /** One per observer. */
   readonly states: (Started | undefined)[]
 }
 
 /** One run of a chain around a call: an object handed on, where closures would be made anew for each task. */
 class Run<Called, Result> implements Watched {
-  readonly states: (Started | undefined)[] = []
+  readonly states: (Started | undefined)[]
+  /** How many observers have been started. */
+  started = 0
 
   constructor(
     readonly chain: readonly Observer[],
@@ -65,21 +67,25 @@ class Run<Called, Result> implements Watched {
     readonly call: () => Called,
     /** Calls `call`, and `end` after it; must not throw. */
     readonly core: (run: Run<Called, Result>) => Result,
-  ) {}
+  ) {
+    this.states = new Array(chain.length)
+  }
 }
 
 // Starts one after the other, each inside the context of those before, and then the core.
 function start<Called, Result>(run: Run<Called, Result>): Result {
   const { chain, task, states } = run
-  while (states.length < chain.length) {
-    const observer = chain[states.length] as Observer
+  while (run.started < chain.length) {
+    const at = run.started++
+    const observer = chain[at] as Observer
+    if (observer.start === undefined) continue
     let state: Started | undefined
     try {
       state = observer.start(task)
     } catch (error) {
       fault(observer.part, 'start', error)
     }
-    states.push(state)
+    states[at] = state
     if (state?.context !== undefined) return runInContext(state.context, start<Called, Result>, run)
   }
   return run.core(run)

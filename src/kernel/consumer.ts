@@ -1,5 +1,5 @@
 // THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
-import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { compose } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
@@ -73,12 +73,21 @@ export function toTask<Message>(
  */
 export function within<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {
   const scope: Scope = { task, bound: EMPTY }
-  const active = guard('propagation', 'context', activeContext)
-  if (active === ROOT_CONTEXT) return shared.scope.run(scope, fn, ...args)
-  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, ...args))
+  return isRoot() ? shared.scope.run(scope, fn, ...args) : fromRoot(scope, fn, args)
 }
 
-const activeContext = (): Context => context.active()
+function isRoot(): boolean {
+  try {
+    return context.active() === ROOT_CONTEXT
+  } catch (error) {
+    fault('propagation', 'context', error)
+    return false
+  }
+}
+
+function fromRoot<T, Args extends unknown[]>(scope: Scope, fn: (...args: Args) => T, args: Args): T {
+  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, ...args))
+}
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
 export function inside<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {

@@ -1,6 +1,6 @@
 // Counts and times every task, step, pipeline and send into a prom-client registry.
 import { register as defaultRegistry, type Registry } from 'prom-client'
-import { around } from '../kernel/around.ts'
+import { around, type Started } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
 import { ATTR, DEFAULT_PREFIX } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
@@ -8,6 +8,7 @@ import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
 import { addReport } from './metrics/exchange.ts'
 import { sampledSpan } from './metrics/exemplar.ts'
 import { buckets, type Instruments, instruments, labelFunctions, type TaskSeries } from './metrics/registry.ts'
+import type { Place } from './metrics/running.ts'
 
 export { type Rendered, render } from './metrics/render.ts'
 
@@ -47,10 +48,10 @@ export function metrics(options: MetricsOptions = {}): Metrics {
   const registry = options.registry ?? defaultRegistry
   const all = instruments(registry, options)
 
-  const middleware = around<TaskSeries>({
+  const middleware = around<Counted>({
     part: 'metrics',
     start: (task) => (task.kind === 'task' ? start(all, task) : undefined),
-    end: (task, ending, series) => end(all, task, ending, series),
+    end: (task, ending, counted) => end(all, task, ending, counted),
     notice: (event) => noticed(all, event),
   })
   return Object.assign(middleware, { registry, prefix: options.prefix ?? DEFAULT_PREFIX, running: all.running })
@@ -67,18 +68,22 @@ export const METRICS_OPTIONS = {
   waitBuckets: buckets,
 } as const
 
-function start(all: Instruments, task: Task): TaskSeries {
+interface Counted extends Started {
+  readonly series: TaskSeries
+  readonly place: Place<Task>
+}
+
+function start(all: Instruments, task: Task): Counted {
   const series = all.ofTask(task)
-  all.running.add(task)
   series.inProgress.add(0)
   if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
   if (task.schedule !== undefined) scheduled(all, task.schedule)
   if (task.lost) countLost(all, task, task.lost)
-  return series
+  return { series, place: all.running.enter(task) } // the last thing: what has entered will leave
 }
 
-function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | undefined): void {
-  if (task.kind === 'task') return endTask(all, task, ending, series ?? all.ofTask(task))
+function end(all: Instruments, task: Task, ending: Ending, counted: Counted | undefined): void {
+  if (task.kind === 'task') return endTask(all, task, ending, counted)
   const seconds = ending.durationMs / 1000
   const result = ending.threw ? 'error' : 'ok'
   if (task.kind === 'send') {
@@ -90,24 +95,25 @@ function end(all: Instruments, task: Task, ending: Ending, series: TaskSeries | 
     series.ended(ending.outcome).add(1)
     // What was skipped or restored took no time: it would make every quantile look better than the work is.
     if (ending.outcome === 'skipped' || ending.outcome === 'restored') return
-    series.duration(result).observe(seconds, sampledSpan(), task.startedAt + ending.durationMs)
+    series.duration(result).observe(seconds, sampledSpan(task), task.startedAt + ending.durationMs)
   } else if (task.kind === 'service') {
-    all.serviceDuration.cell(task.name, result).observe(seconds, sampledSpan(), Date.now())
+    all.serviceDuration.cell(task.name, result).observe(seconds, sampledSpan(task), Date.now())
   } else if (task.kind === 'ext') {
-    all.extDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(), Date.now())
+    all.extDuration.cell(task.queue, task.name, result).observe(seconds, sampledSpan(task), Date.now())
   } else if (task.kind === 'pipeline') {
     all.pipelines.cell(task.queue, ending.outcome).add(1)
-    all.pipelineDuration.cell(task.queue, result).observe(seconds, sampledSpan(), Date.now())
+    all.pipelineDuration.cell(task.queue, result).observe(seconds, sampledSpan(task), Date.now())
     const critical = task.endDetails?.['pipeline.critical_path_ms']
     if (typeof critical === 'number') all.pipelineCriticalPath.cell(task.queue, result).observe(critical / 1000)
   }
 }
 
-function endTask(all: Instruments, task: Task, ending: Ending, series: TaskSeries): void {
+function endTask(all: Instruments, task: Task, ending: Ending, counted: Counted | undefined): void {
+  if (counted !== undefined) all.running.leave(counted.place)
+  const series = counted?.series ?? all.ofTask(task)
   const seconds = ending.durationMs / 1000
-  const span = sampledSpan()
+  const span = sampledSpan(task)
   const at = task.startedAt + ending.durationMs
-  all.running.delete(task)
   series.ended(ending.outcome).add(1)
   series.duration(ending.threw ? 'error' : 'ok').observe(seconds, span, at)
   if (ending.outcome === 'failure') series.failed(errorType(ending.error), 1, span, at)

@@ -20,7 +20,6 @@ export function onFailure(report: OnFailure): Middleware {
   }
   return around({
     part: 'on_failure',
-    start: () => undefined,
     end(task, { outcome, error }) {
       if (task.kind === 'task' && outcome === 'failure') tell(error, task)
     },

@@ -20,7 +20,7 @@ import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { TASK_ROOT } from '../kernel/task-root.ts'
 import { currentTracer } from '../kernel/tracer.ts'
-import { endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
+import { describe, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 import { takeSpans } from './tracing/reported.ts'
 
 /** How a task's span relates to the span that its message carried. */
@@ -123,6 +123,7 @@ function openTask(task: Task, names: SpanNames, options: TracingOptions, startTi
   const span = task.lost
     ? openAfterLost(task.lost, task, names, start, parent)
     : currentTracer().startSpan(nameOf(task, names), start, parent)
+  if (options.attributes === undefined) describe(span, task, names)
   return { span, context: trace.setSpan(parent, span) }
 }
 
@@ -134,8 +135,10 @@ function openAfterLost(count: number, task: Task, names: SpanNames, start: SpanO
   const before = { ...start, links, startTime: task.startedAt }
   const lost: Span[] = []
   for (let n = 0; n < Math.min(count, MAX_LOST_SPANS); n++) {
-    const attributes = startAttributes({ ...task, lost: undefined, waitMs: undefined }, names, undefined)
-    lost.push(tracer.startSpan(name, { ...before, attributes }, parent))
+    const gone = { ...task, lost: undefined, waitMs: undefined }
+    const span = tracer.startSpan(name, { ...before, attributes: startAttributes(gone, names, undefined) }, parent)
+    describe(span, gone, names)
+    lost.push(span)
   }
   const all = [...links, ...lost.map((span) => ({ context: span.spanContext() }))]
   const span = tracer.startSpan(name, { ...start, links: all }, parent)

@@ -1,13 +1,14 @@
-// The exemplar of the active span, when it is sampled: the bridge from a metric to its trace.
+// The exemplar of a task's span, when it is sampled: the bridge from a metric to its trace.
 import { context, type SpanContext, TraceFlags, trace } from '@opentelemetry/api'
 import { fault } from '../../kernel/faults.ts'
+import type { Task } from '../../kernel/task.ts'
 
-/** The active span if it is sampled, to be kept with a value. */
-export function sampledSpan(): SpanContext | undefined {
+/** The span of a task, else the one around it, if it is sampled: to be kept with a value. */
+export function sampledSpan({ span }: Task): SpanContext | undefined {
   // Guarded by itself: without a trace to point to there is still something to count.
   try {
-    const active = trace.getSpanContext(context.active())
-    return active !== undefined && (active.traceFlags & TraceFlags.SAMPLED) !== 0 ? active : undefined
+    const found = span === undefined ? trace.getSpanContext(context.active()) : span.spanContext()
+    return found !== undefined && (found.traceFlags & TraceFlags.SAMPLED) !== 0 ? found : undefined
   } catch (error) {
     fault('metrics', 'exemplar', error)
     return undefined

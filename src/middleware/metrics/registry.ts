@@ -1,7 +1,6 @@
 // The instruments of one registry and prefix: made once, found again by a second instance or a hot reload.
 import type { SpanContext } from '@opentelemetry/api'
 import type { Registry } from 'prom-client'
-import type { Started } from '../../kernel/around.ts'
 import { TaskspanError } from '../../kernel/errors.ts'
 import { fault, faults, guard } from '../../kernel/faults.ts'
 import { identity, isIdentified } from '../../kernel/identity.ts'
@@ -11,6 +10,7 @@ import type { Task } from '../../kernel/task.ts'
 import type { MetricsOptions } from '../metrics.ts'
 import { type Distribution, Histogram, type Value, Values } from './instruments.ts'
 import { LabelCaps, short } from './labels.ts'
+import { Running } from './running.ts'
 
 const DURATION = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400,
@@ -22,7 +22,7 @@ const MAX_USER_LABELS = 3
 const MAX_USER_VALUES = 20
 
 /** The cells that one kind of task touches, found by one look-up per task. */
-export interface TaskSeries extends Started {
+export interface TaskSeries {
   readonly inProgress: Value
   readonly wait: Distribution
   ended(outcome: Outcome): Value
@@ -41,7 +41,7 @@ export interface StepSeries {
 
 export type Instruments = Record<CounterKey, Values> &
   Record<HistogramKey, Histogram> & {
-    readonly running: Set<Task>
+    readonly running: Running<Task>
     readonly caps: LabelCaps
     readonly ofTask: (task: Task) => TaskSeries
     readonly ofStep: (task: Task) => StepSeries
@@ -91,7 +91,7 @@ function create(registry: Registry, prefix: string, options: MetricsOptions, sig
         ? new Histogram(name, metric, registry, caps, MAX_HISTOGRAM_SERIES, bounds(key, options), labels)
         : new Values(name, metric, registry, caps, MAX_SERIES, labels)
   }
-  const running = new Set<Task>()
+  const running = new Running<Task>()
   const all = made as unknown as Record<CounterKey, Values> & Record<HistogramKey, Histogram>
   collectGauges(all, running, caps)
   return Object.assign(all, { running, signature, caps, ofTask: taskSeries(all, own), ofStep: stepSeries(all) })
@@ -181,7 +181,7 @@ function added<Key, Cell>(made: Map<Key, Cell>, key: Key, cell: Cell): Cell {
   return cell
 }
 
-function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps: LabelCaps): void {
+function collectGauges(all: Record<CounterKey, Values>, running: ReadonlySet<Task>, caps: LabelCaps): void {
   all.inProgress.collect = () => {
     // Counted anew: a sum of starts and ends would be wrong for good after one `resetMetrics()`.
     all.inProgress.zero()
@@ -190,7 +190,7 @@ function collectGauges(all: Record<CounterKey, Values>, running: Set<Task>, caps
   all.oldestRunning.collect = () => {
     all.oldestRunning.reset()
     const now = performance.now()
-    // A Set keeps the order of insertion: the first task of a queue is its oldest.
+    // In the order of their start: the first task of a queue is its oldest.
     const seen = new Set<string>()
     for (const { queue, clock } of running) {
       if (seen.has(queue)) continue

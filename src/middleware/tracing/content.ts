@@ -20,7 +20,7 @@ export function startAttributes(
   const attributes: Attributes = {}
   // Those of a call are the user's own, written where it is made.
   if (isCall(task)) addUserAttributes(attributes, task, names, () => task.attributes)
-  else Object.assign(attributes, task.attributes)
+  else if (task.attributes !== undefined) Object.assign(attributes, task.attributes)
   if (task.kind === 'task') taskAttributes(task, names, attributes)
   if (task.system !== undefined) {
     const operation = task.kind === 'send' ? 'send' : 'process'
@@ -28,13 +28,16 @@ export function startAttributes(
     attributes[ATTR.operationName] = operation
     attributes[ATTR.operationType] = operation
     if (task.queue !== '') attributes[ATTR.destination] = cut(task.queue, MAX_ID)
-    if (task.id !== undefined) attributes[ATTR.messageId] = cut(task.id, MAX_ID)
+    if (task.id !== undefined && task.kind !== 'task') attributes[ATTR.messageId] = cut(task.id, MAX_ID)
     if (task.kind === 'send' && task.name !== '') attributes[names.taskName] = task.name
   }
   if (task.kind === 'step') stepAttributes(task, names, attributes)
   else for (const key in task.details) attributes[names.attribute(key)] = bounded(task.details[key])
   for (const key in task.correlation) attributes[key] = task.correlation[key]
-  if (more !== undefined) addUserAttributes(attributes, task, names, more)
+  if (more === undefined) return attributes
+  // What the user says of a task goes over what we say.
+  if (task.kind === 'task') Object.assign(attributes, restAttributes(task, names))
+  addUserAttributes(attributes, task, names, more)
   return attributes
 }
 
@@ -54,19 +57,36 @@ function taskAttributes(task: Task, names: SpanNames, attributes: Attributes): v
   attributes[ATTR.taskType] = task.type
   attributes[names.taskName] = task.name
   attributes[names.attempt] = task.attempt
-  if (task.maxAttempts !== undefined) attributes[names.maxAttempts] = task.maxAttempts
-  if (task.priority !== undefined) attributes[names.priority] = task.priority
-  if (task.waitMs !== undefined) {
-    attributes[names.waitMs] = task.waitMs
-    if (task.system !== undefined) attributes[ATTR.receiveLatency] = task.waitMs
-  }
-  if (task.attempt > 1 && task.system !== undefined) attributes[ATTR.retryCount] = task.attempt - 1
   if (task.lost) attributes[names.recovered] = true
   const { schedule } = task
   if (schedule === undefined) return
   attributes[names.scheduleId] = cut(schedule.id, MAX_ID)
   if (schedule.time !== undefined) attributes[names.scheduleTime] = iso(schedule.time)
   if (schedule.driftMs !== undefined) attributes[names.scheduleDrift] = schedule.driftMs
+}
+
+/**
+ * The rest of what is known of a task at its start: values that differ from task to task, and that no sampler asks for.
+ * The SDK copies each attribute that a span starts with three times over, sampled or not, and one that is set then once.
+ */
+export function describe(span: Span, task: Task, names: SpanNames): void {
+  try {
+    if (span.isRecording()) span.setAttributes(restAttributes(task, names))
+  } catch (error) {
+    fault('tracing', 'record', error)
+  }
+}
+
+function restAttributes(task: Task, names: SpanNames): Attributes {
+  const attributes: Attributes = {}
+  if (task.maxAttempts !== undefined) attributes[names.maxAttempts] = task.maxAttempts
+  if (task.priority !== undefined) attributes[names.priority] = task.priority
+  if (task.waitMs !== undefined) attributes[names.waitMs] = task.waitMs
+  if (task.system === undefined) return attributes
+  if (task.id !== undefined) attributes[ATTR.messageId] = cut(task.id, MAX_ID)
+  if (task.waitMs !== undefined) attributes[ATTR.receiveLatency] = task.waitMs
+  if (task.attempt > 1) attributes[ATTR.retryCount] = task.attempt - 1
+  return attributes
 }
 
 function addUserAttributes(

@@ -6,7 +6,7 @@ import { type Sdk, type StartOptions, start } from 'taskspan/sdk'
 import { telemetry } from 'taskspan/telemetry'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { faults } from '../../src/kernel/faults.ts'
-import { runner } from '../support/run.ts'
+import { runner, SPAN_ID, TRACE_ID } from '../support/run.ts'
 import { blackHole, type OtlpLog, type Receiver, receiver, text } from './receiver.ts'
 
 let sdk: Sdk | undefined
@@ -114,6 +114,7 @@ describe('a line as a record', () => {
       }),
     )
     log().fatal('outside')
+    log().info({ trace_id: TRACE_ID, span_id: SPAN_ID }, 'about a task elsewhere')
     await sdk?.flush()
     const [inside] = backend.logs().filter(({ body }) => body.stringValue === 'inside')
     expect(inside).toMatchObject({ service: 'shop-render', severityNumber: 5, severityText: 'debug', traceId })
@@ -136,6 +137,8 @@ describe('a line as a record', () => {
     const outside = backend.logs().find(({ body }) => body.stringValue === 'outside')
     expect(outside).toMatchObject({ severityNumber: 21, severityText: 'critical' })
     expect(outside?.traceId ?? '').toBe('')
+    const elsewhere = backend.logs().find(({ body }) => body.stringValue === 'about a task elsewhere')
+    expect(elsewhere).toMatchObject({ traceId: TRACE_ID, spanId: SPAN_ID })
   })
 
   it('says an error in the words of the standard', async () => {

@@ -1,5 +1,7 @@
-// The table of faults. A row is a file in rows/; its place in the table is its place in this list.
+// The table of faults. A row is an export of a file in rows/; its place in the table is its place in this list.
 import type { Fault } from './fault.ts'
 import { carriers } from './rows/carriers.ts'
+import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
+import { poisoned } from './rows/poisoned.ts'
 
-export const FAULTS: readonly Fault[] = [carriers]
+export const FAULTS: readonly Fault[] = [carriers, poisoned, throwingAroundTasks, throwingAroundSends]

@@ -14,6 +14,8 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
   // From the first event on: what happens before it listens must not be missed.
   const events = new QueueEvents(name, { ...own, lastEventId: '0-0' })
   const sender = by.queue(name, own)
+  const flows = by.flows(own)
+  const inject = <O extends object>(options: O): O => by.inject?.('BullMQ', options) ?? options
   const workers: Worker[] = []
   const runs = new Map<string, number>()
   const endings = new Waiting()
@@ -22,6 +24,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
   events.on('failed', ({ jobId }) => endings.open(jobId))
   queue.on('error', () => {})
   sender.on('error', () => {})
+  flows.on('error', () => {})
   events.on('error', () => {})
 
   const look = async (id: string): Promise<Fate> => fateOf((await queue.getJob(id)) as Job)
@@ -40,7 +43,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
         {
           ...own,
           concurrency,
-          drainDelay: 1,
+          drainDelay: 0.1, // else workers are woken one by one, a second apart
         },
       )
       worker.on('error', () => {
@@ -75,9 +78,42 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
         beside: JSON.stringify(job.opts),
       }))
     },
+    count: () => queue.getJobCountByTypes('wait', 'delayed', 'prioritized', 'waiting-children'),
+    senders: [
+      { title: 'add()', ids: ['added'], send: () => sender.add('render', {}, { jobId: 'added' }) },
+      {
+        title: 'addBulk()',
+        ids: ['bulk-1', 'bulk-2', 'bulk-3'],
+        send: () => sender.addBulk([1, 2, 3].map((n) => ({ name: 'clip', data: {}, opts: { jobId: `bulk-${n}` } }))),
+      },
+      {
+        title: 'a flow',
+        ids: ['parent', 'child'],
+        send: () =>
+          flows.add({
+            ...{ name: 'export', queueName: name, opts: { jobId: 'parent' } },
+            children: [{ name: 'clip', queueName: name, opts: { jobId: 'child' } }],
+          }),
+      },
+      ...(by.inject === undefined
+        ? []
+        : [
+            {
+              title: 'inject()',
+              ids: ['injected'],
+              send: () => queue.add('render', {}, inject({ jobId: 'injected' })),
+            },
+          ]),
+      {
+        title: 'upsertJobScheduler()',
+        ids: [/* an id of BullMQ's own */ 'tick'],
+        send: () => sender.upsertJobScheduler('nightly', { every: 3_600_000 }, { name: 'report' }),
+      },
+    ],
+    scrape: by.scrape,
     async close() {
       await stop()
-      await Promise.all([queue.close(), sender.close(), events.close()])
+      await Promise.all([queue.close(), sender.close(), flows.close(), events.close()])
     },
   }
 }

@@ -10,7 +10,7 @@ export interface Message {
   readonly carrier?: Readonly<Record<string, unknown>> | undefined
   /** Instead of `carrier`: whatever stands in its place. */
   readonly raw?: unknown
-  /** How often it may run in all: 1 or 2. Default 1. */
+  /** How often it may run in all: 1 or 2. Default 1. On RabbitMQ 0 makes whatever decides that throw. */
   readonly attempts?: number
 }
 
@@ -46,6 +46,15 @@ export interface Stored {
   readonly beside: string
 }
 
+/** One way of sending. */
+export interface Sender {
+  readonly title: string
+  /** What it leaves in the queue. */
+  readonly ids: readonly string[]
+  /** Resolves when the broker has it; rejects when the caller was told that it has not. */
+  send(): Promise<unknown>
+}
+
 export interface Lane {
   readonly queue: string
   /** How often each message ran, by its id. */
@@ -54,7 +63,7 @@ export interface Lane {
   work(handler: Handler, options?: { readonly concurrency?: number }): Promise<void>
   /** Puts messages into the queue in the way of a plain producer. */
   put(...messages: Message[]): Promise<void>
-  /** Sends through the contender, in the first of the ways that it has. */
+  /** Sends through the contender. */
   send(message: Message): Promise<unknown>
   /** Resolves when the broker was told the last word on a message. */
   ended(id: string): Promise<Fate>
@@ -64,6 +73,12 @@ export interface Lane {
   look(id: string): Promise<Fate>
   /** What waits in the queue, oldest first. */
   stored(): Promise<Stored[]>
+  /** How many messages the queue holds that wait for something. */
+  count(): Promise<number>
+  /** Every way in which the contender sends. */
+  readonly senders: readonly Sender[]
+  /** The contender's metrics, where it has any. */
+  readonly scrape: (() => Promise<string>) | undefined
   /** Ends the workers without waiting for their tasks. */
   stop(): Promise<void>
   close(): Promise<void>

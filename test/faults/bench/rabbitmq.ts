@@ -1,10 +1,11 @@
 // A lane on RabbitMQ: what its channels are told is written down, and what is left in the queues is counted by a plain client.
 import { randomBytes } from 'node:crypto'
-import type { Message as AmqpMessage, ChannelModel, ConfirmChannel, ConsumeMessage, GetMessage } from 'amqplib'
+import { isDeepStrictEqual } from 'node:util'
+import type { Message as AmqpMessage, ChannelModel, ConfirmChannel, ConsumeMessage, GetMessage, Options } from 'amqplib'
 import type { Instrumented } from '../contenders/contender.ts'
 import { plain } from '../contenders/plain.ts'
 import type { BrokerUrls } from '../fault.ts'
-import type { Fate, Lane, Message, Stored } from './lane.ts'
+import type { Fate, Lane, Message, Sender, Stored } from './lane.ts'
 import { Waiting } from './waiting.ts'
 
 export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Promise<Lane> {
@@ -24,6 +25,27 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
     if (word !== 'requeue') endings.open(id)
   }
   let sending: Promise<ConfirmChannel> | undefined
+  const sender = (): Promise<ConfirmChannel> => {
+    sending ??= connected(by, amqp).then((connection) => {
+      connections.push(connection)
+      return opened(connection)
+    })
+    return sending
+  }
+  // Resolves with the broker's answer, which must come once.
+  const publish = async (content: Buffer, options: Options.Publish): Promise<void> => {
+    const to = await sender()
+    let answers = 0
+    await new Promise<void>((resolve, reject) => {
+      by.publish(to, queue, content, options, (error) => {
+        answers++
+        if (error === null || error === undefined) resolve()
+        else reject(error)
+      })
+    })
+    await to.waitForConfirms()
+    if (answers !== 1) throw new Error(`the broker's answer came ${answers} times`)
+  }
 
   const look = async (id: string): Promise<Fate> => {
     const words = told.get(id) ?? []
@@ -51,8 +73,10 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
         const body: unknown = JSON.parse(content.toString())
         return handler({ id, name: String(properties.type), body, attempt, cancel() {} })
       }
-      const again = ({ properties, fields }: ConsumeMessage): boolean =>
-        properties.headers?.attempts === 2 && !fields.redelivered
+      const again = ({ properties, fields }: ConsumeMessage): boolean => {
+        if (properties.headers?.attempts === 0) throw new Error('the requeue policy broke')
+        return properties.headers?.attempts === 2 && !fields.redelivered
+      }
       await by.consume(consuming, queue, onMessage, again)
     },
     async put(...messages) {
@@ -60,13 +84,7 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
       await channel.waitForConfirms()
     },
     async send(message) {
-      sending ??= connected(by, amqp).then((connection) => {
-        connections.push(connection)
-        return opened(connection)
-      })
-      const sender = await sending
-      by.publish(sender, queue, bodyOf(message), optionsOf(message))
-      await sender.waitForConfirms()
+      await publish(bodyOf(message), optionsOf(message))
     },
     async ended(id) {
       await endings.of(id)
@@ -77,6 +95,12 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
       return look(id)
     },
     stored: () => taken(channel, queue),
+    count: async () => (await channel.checkQueue(queue)).messageCount,
+    senders: sendersOf(publish, by, (content, options) => {
+      plain.publish(channel, queue, content, options)
+      return channel.waitForConfirms()
+    }),
+    scrape: by.scrape,
     async close() {
       await stop()
       await channel.deleteQueue(queue)
@@ -84,6 +108,27 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
       await admin.close()
     },
   }
+}
+
+type Publish = (content: Buffer, options: Options.Publish) => Promise<void>
+
+function sendersOf(publish: Publish, { inject }: Instrumented, plainly: Publish): Sender[] {
+  const body = Buffer.from('{}')
+  const frozen = Object.freeze({ messageId: 'frozen', type: 'render', headers: Object.freeze({ a: 1 }) })
+  const shared = { type: 'render', messageId: 'shared', headers: { a: 1 } }
+  const before = structuredClone(shared)
+  const twice = async (): Promise<void> => {
+    await publish(body, shared)
+    await publish(body, shared)
+    if (!isDeepStrictEqual(shared, before)) throw new Error(`the caller's options are now ${JSON.stringify(shared)}`)
+  }
+  const injected = inject && (() => plainly(body, inject('RabbitMQ', { messageId: 'injected', type: 'render' })))
+  return [
+    { title: 'publish()', ids: ['published'], send: () => publish(body, { messageId: 'published', type: 'render' }) },
+    { title: 'publish() with frozen options', ids: ['frozen'], send: () => publish(body, frozen) },
+    { title: 'publish() with shared options', ids: ['shared', 'shared'], send: twice },
+    ...(injected ? [{ title: 'inject()', ids: ['injected'], send: injected }] : []),
+  ]
 }
 
 async function connected(by: Instrumented, url: string): Promise<ChannelModel> {

@@ -24,6 +24,8 @@ export interface Instrumented {
     options: Options.Publish,
     answered?: (error: unknown) => void,
   ): boolean
+  /** Options for a message that a plain client sends, where it has such a thing. */
+  readonly inject?: <O extends object>(broker: Place, options: O) => O
   /** Its metrics as a scrape gives them; undefined where it has no such thing. */
   readonly scrape?: () => Promise<string>
 }

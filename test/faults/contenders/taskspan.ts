@@ -1,6 +1,6 @@
 // taskspan, as its README says.
-import { amqp } from 'taskspan/amqp'
-import { bullmq, propagation } from 'taskspan/bullmq'
+import { amqp, inject as amqpInject } from 'taskspan/amqp'
+import { bullmq, inject as bullmqInject, propagation } from 'taskspan/bullmq'
 import { render } from 'taskspan/metrics'
 import { telemetry } from 'taskspan/telemetry'
 import type { Contender } from './contender.ts'
@@ -28,6 +28,7 @@ export const taskspan: Contender = {
         after(() => consumer.close({ graceMs: 0 }))
       },
       publish: (channel, queue, content, given, answered) => publish(channel, '', queue, content, given, answered),
+      inject: (broker, given) => (broker === 'BullMQ' ? bullmqInject(given) : amqpInject(given)),
       scrape: async () => (await render(recorded.metrics.registry, 'application/openmetrics-text')).body,
     }
   },

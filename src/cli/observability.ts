@@ -1,19 +1,11 @@
 // `taskspan observability`: writes rules, dashboards, runbooks and the stack, and keeps what the user made of them.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bundle, type Shipped } from '../observability/bundle.ts'
+import { bundle } from '../observability/bundle.ts'
 import { hashOf, type Placing, placing } from '../observability/placing.ts'
-import {
-  asFlags,
-  fromKept,
-  type Kept,
-  NONE,
-  RUNBOOKS,
-  toKept,
-  WrongSetting,
-  withChosen,
-} from '../observability/settings.ts'
+import { RUNBOOKS } from '../observability/rule.ts'
+import { asFlags, fromKept, type Kept, NONE, toKept, WrongSetting, withChosen } from '../observability/settings.ts'
 import { OBSERVABILITY_USAGE, readObservabilityFlags } from './observability-flags.ts'
 import { UsageError } from './usage.ts'
 
@@ -106,23 +98,21 @@ function report(out: string, placed: Readonly<Record<Placing, readonly string[]>
   ]
 }
 
-async function shipped(): Promise<Shipped> {
-  const observability = await textsIn(join(PACKAGE, 'observability'))
-  const runbooks = await textsIn(join(PACKAGE, 'docs/runbooks'))
-  const docs = Object.fromEntries(Object.entries(runbooks).map(([path, text]) => [`${RUNBOOKS}/${path}`, text]))
-  const otlp = await textOf(join(PACKAGE, 'docs/otlp-alerts.md'))
-  return { observability, docs: otlp === undefined ? docs : { ...docs, 'otlp-alerts.md': otlp } }
+async function shipped(): Promise<Record<string, string>> {
+  const otlp = 'docs/otlp-alerts.md'
+  return {
+    ...(await textsIn('observability')),
+    ...(await textsIn('docs/runbooks')),
+    [otlp]: await readFile(join(PACKAGE, otlp), 'utf8'),
+  }
 }
 
-async function textsIn(directory: string): Promise<Record<string, string>> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+/** Every text in a folder of the package, by its path there. */
+async function textsIn(folder: string): Promise<Record<string, string>> {
+  const entries = await readdir(join(PACKAGE, folder), { recursive: true, withFileTypes: true })
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   const texts = paths.sort().map(async (path) => {
-    const name = path
-      .slice(directory.length + 1)
-      .split(sep)
-      .join('/')
-    return [name, await readFile(path, 'utf8')] as const
+    return [relative(PACKAGE, path).split(sep).join('/'), await readFile(path, 'utf8')] as const
   })
   return Object.fromEntries(await Promise.all(texts))
 }

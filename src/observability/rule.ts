@@ -1,4 +1,5 @@
 // Rules as plain data, as Prometheus reads them.
+import { DEFAULT_PREFIX } from '../kernel/names.ts'
 import { ALERTS, type AlertName, runbookOf, type Severity } from './alerts.ts'
 import { type SeriesKey, seriesNames } from './promql.ts'
 import { type Limits, limits } from './thresholds.ts'
@@ -49,7 +50,15 @@ interface AlertText {
   readonly description: string
 }
 
-export const DEFAULT_RULES: RulesOptions = { prefix: 'taskiq', limits: limits(), runbooks: 'runbooks', without: [] }
+/** Where runbooks lie beside the rules. */
+export const RUNBOOKS = 'runbooks'
+
+export const DEFAULT_RULES: RulesOptions = {
+  prefix: DEFAULT_PREFIX,
+  limits: limits(),
+  runbooks: RUNBOOKS,
+  without: [],
+}
 
 export function making({ prefix, limits: given, runbooks }: RulesOptions): Making {
   const base = runbooks.replace(/\/+$/, '')

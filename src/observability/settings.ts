@@ -1,7 +1,7 @@
 // What a user chose, from flags and from the file that keeps it between two runs.
 import { DEFAULT_PREFIX } from '../kernel/names.ts'
 import { ALERTS, type AlertName } from './alerts.ts'
-import type { RulesOptions } from './rule.ts'
+import { RUNBOOKS, type RulesOptions } from './rule.ts'
 import { limits, problemWith, THRESHOLDS, type ThresholdName } from './thresholds.ts'
 
 /** Only what was chosen: a default that becomes better reaches those who left it. */
@@ -29,7 +29,6 @@ export class WrongSetting extends Error {
 }
 
 export const NONE: Settings = { thresholds: {}, perTask: {}, without: [] }
-export const RUNBOOKS = 'runbooks'
 const BACK = 'default'
 
 /** @throws {WrongSetting} */

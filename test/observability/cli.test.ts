@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { amtool, promtool } from '../../scripts/prometheus/index.ts'
@@ -45,7 +45,9 @@ describe('without flags', () => {
     const runbooks = Object.entries(written).filter(([path]) => path.startsWith('runbooks/'))
     expect(runbooks.length).toBeGreaterThan(30)
     const stack = Object.entries(written).filter(([path]) => !/^(runbooks\/|otlp-alerts)/.test(path))
-    expect(Object.fromEntries(stack)).toEqual(await textsOf(join(ROOT, 'observability')))
+    const linked = (texts: Record<string, string>): Record<string, string> =>
+      Object.fromEntries(Object.entries(texts).map(([path, text]) => [path, text.replace(/\]\([^)]+\)/g, '](…)')]))
+    expect(linked(Object.fromEntries(stack))).toEqual(linked(await textsOf(join(ROOT, 'observability'))))
     expect(JSON.parse(kept ?? '').settings).toEqual({ 'per-task': {}, without: [] })
   })
 
@@ -54,6 +56,21 @@ describe('without flags', () => {
     const before = await textsOf(out)
     expect(await observability()).toMatch(/\n0 files written, \d+ unchanged/)
     expect(await textsOf(out)).toEqual(before)
+  })
+
+  it('writes texts whose links lead to what it wrote', async () => {
+    await observability()
+    const written = await textsOf(out)
+    const links = Object.entries(written).flatMap(([path, text]) =>
+      path.endsWith('.md')
+        ? [...text.matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)/g)].map(([, link]) =>
+            posix.join(posix.dirname(path), link ?? ''),
+          )
+        : [],
+    )
+    expect(links).toEqual(expect.arrayContaining(['queries/README.md', 'otlp-alerts.md', 'runbooks/cron-silent.md']))
+    const folders = Object.keys(written).map((path) => posix.dirname(path))
+    expect(links.filter((link) => !(link in written) && !folders.includes(link.replace(/\/$/, '')))).toEqual([])
   })
 
   it('writes a configuration that promtool and amtool take', async () => {

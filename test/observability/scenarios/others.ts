@@ -43,7 +43,7 @@ const calls = (result: string): string =>
 const failing = (rate: string): Firing => ({
   labels: { severity: 'warning', service: 'whisper' },
   summary: 'Calls to whisper fail',
-  description: `${rate} of its calls failed in the last 5 min (limit 5 %, at least 20 calls): three times as many as in the hour before, or more than half.`,
+  description: `${rate} of its calls failed (limit 5 %, at least 20 calls): three times as many as in the hour before, or more than half.`,
 })
 const broker = (name: string): string => `taskiq_broker_${name}{instance="a",broker="redis:6379"}`
 const onBroker = (severity: string, summary: string, description: string, more = {}): Firing => ({
@@ -245,6 +245,10 @@ export const OTHERS: ShownAlerts = {
           [calls('error')]: [...flat(0, 90), ...ramp(90, 150)],
         },
         at: { 89: [], 100: [failing('100%')], 235: [failing('100%')] },
+      },
+      'judges 20 calls of a whole hour where few are made': {
+        series: { [calls('error')]: ramp(0.5, 70) },
+        at: { 30: [], 50: [failing('100%')], 69: [failing('100%')] },
       },
       'is silent over 19 calls': {
         series: { [calls('error')]: [undefined, ...flat(19, 30)] },

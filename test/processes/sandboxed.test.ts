@@ -59,10 +59,15 @@ it('one trace from a request to a span that was made in the other process', asyn
 })
 
 it('without an SDK here none is made there, and the rest is told', async () => {
-  const { queue, worker, spans, metrics, logs } = await open(inProcess, {}, (recorded) => recorded.spans.close())
+  const { queue, worker, spans, metrics, logs, faults } = await open(inProcess, {}, ({ spans }) => spans.close())
   const done = ended(worker)
   await queue.add('render_clip', {})
   const [end] = await done
+  const again = ended(worker)
+  await queue.add('sleeps', { n: 1 })
+  await again
+  expect(await metrics.value('taskiq_service_duration_seconds_count', { operation: 'clip.sleep' })).toBe(1)
+  expect(await faults()).toBe(0)
   expect((end as Ended<{ carrier: object }>).value.carrier).toEqual({})
   expect(spans.spans).toEqual([])
   expect(await metrics.value('taskiq_steps_total', { step: 'cut', outcome: 'success' })).toBe(1)
@@ -284,6 +289,17 @@ it('what the child sends is as good for an exporter as a span of this process', 
     parentSpanId: spans.one('taskiq.sleeps').spanId,
   })
   expect(ProtobufTraceSerializer.serializeRequest(pair)?.byteLength).toBeGreaterThan(200)
+})
+
+it('where the buckets here are others, what the child has counted goes where its upper bounds are', async () => {
+  const { queue, worker, metrics } = await open(inProcess, { durationBuckets: [0.007, 60] })
+  const done = ended(worker)
+  await queue.add('sleeps', { n: 1 })
+  await done
+  const bucket = (le: string | number) =>
+    metrics.value('taskiq_service_duration_seconds_bucket', { operation: 'clip.sleep', le: String(le) })
+  expect([await bucket(0.007), await bucket(60), await bucket('+Inf')]).toEqual([0, 1, 1])
+  expect(await metrics.value('taskiq_service_duration_seconds_sum', { operation: 'clip.sleep' })).toBeGreaterThan(0.015)
 })
 
 it('jobs side by side, each in its own child, keep their traces apart', async () => {

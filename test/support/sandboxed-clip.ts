@@ -109,6 +109,7 @@ async function forge() {
     },
     { taskspan: 1, faults: [['x', 'y'], ['a b', -1], 'z'], overflows: { a: 1 }, threw: { run: 'x' } },
     { taskspan: 1, threw: { run: 1, type: 'a message in disguise', reason: 'whatever' } },
+    { taskspan: 1, changes: [{ metric: 'extDuration', labels: ['a', 'b', 'ok'], counts: [1, 0], bounds: [1] }] },
     { taskspan: 1, gauges: [{ metric: 'inProgress', labels: ['q', 'n'], value: 9 }] },
     { taskspan: 2 },
     { taskspan: 1 },

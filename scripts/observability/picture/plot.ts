@@ -60,7 +60,9 @@ function axes(marks: readonly number[], unit: string | undefined, times: Span, {
 }
 
 function lines({ points, colour }: Curve, { box, x, y }: Scale, [from, to]: Span, isFilled: boolean): string {
-  const gap = Math.max((to - from) / 20, 1)
+  // A line breaks where more than a point is missing.
+  const steps = points.slice(1).map(([time], at) => time - (points[at]?.[0] ?? time))
+  const gap = Math.min(...steps) * 2.5
   const runs: Point[][] = []
   for (const [time, value] of points) {
     const before = runs.at(-1)?.at(-1)?.[0] ?? Number.NEGATIVE_INFINITY

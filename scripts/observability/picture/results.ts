@@ -47,13 +47,22 @@ export function answers(results: Results, file: string, panel: PanelJson): reado
   const own = recordedFor(results, file).filter(
     ({ panel: title, type }) => title === panel.title && type === panel.type,
   )
-  return (panel.targets ?? []).map((target, at) => {
-    const found = own.find(({ expr }) => expr === target.expr) ?? own[at]
+  return (panel.targets ?? []).map((target) => {
+    const found = own.find(({ expr }) => expr === target.expr)
     const result = (found?.result ?? []).map(numbers)
     // Counts per interval are asked once per interval, as Grafana does: nothing is to be shown twice.
     const isPerInterval = target.expr.includes('$__interval')
     return { target, result: isPerInterval ? result.map((series) => everySo(series, results.intervalSeconds)) : result }
   })
+}
+
+/** The panels with a query that the test did not ask: it ran before they were what they are. */
+export function unasked(results: Results, file: string, dashboard: Dashboard): readonly string[] {
+  const recorded = new Set(recordedFor(results, file).map(({ expr }) => expr))
+  const asking = panelsOf(dashboard).filter(({ type }) => type !== 'logs')
+  return asking
+    .filter(({ targets = [] }) => targets.some(({ expr }) => !recorded.has(expr)))
+    .map(({ title = '' }) => title)
 }
 
 function everySo({ metric, values }: Series, seconds = 1): Series {

@@ -63,6 +63,8 @@ export interface TaskFields {
   readonly lost?: number | undefined
   /** Span attributes under their full names: `messaging.message.id`, … */
   readonly attributes?: Attributes | undefined
+  /** Of a step: the ids of those that it needed. */
+  readonly needs?: readonly string[] | undefined
   /** Span attributes that take the configured prefix: `{ 'pipeline.name': … }` becomes `taskiq.pipeline.name`. */
   readonly details?: Attributes | undefined
 }
@@ -262,6 +264,7 @@ export function createTask(
     lost: fields.lost,
     attributes: fields.attributes,
     details: fields.details,
+    needs: fields.needs,
     message,
     signal,
     parent: kind === 'task' ? undefined : currentTask(),

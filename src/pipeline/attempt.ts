@@ -8,7 +8,7 @@ import type { SkipFunction } from './options.ts'
 import { encodeOutput } from './record.ts'
 import type { StepState } from './report.ts'
 import type { Run } from './run.ts'
-import { logOf, openStep, progressOf, settled, skipped } from './step-task.ts'
+import { logOf, openStep, progressOf, type StepNeeds, settled, skipped } from './step-task.ts'
 
 /** One attempt, before it starts. */
 export interface Attempt {
@@ -21,16 +21,20 @@ export interface Attempt {
 
 /** Opens attempt `n`: the step is running from here on. */
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal): Attempt {
-  const task: Task = openStep(run, run.states[at] as StepState, {
-    attempt: n,
-    attempts: ((run.graph.steps[at] as Step).options.retries ?? 0) + 1,
-    needs: run.graph.needs[at] as readonly number[],
-    needIds: run.graph.needIds[at] as readonly string[],
-    signal,
-    judge: (error) => judge(run, task, error),
-    earlier: run.resume?.kept.get(at)?.span,
-  })
-  return { run, at, task, json: undefined }
+  const { graph, states, resume } = run
+  const earlier = resume?.kept.get(at)?.span
+  const given: StepNeeds = {
+    needs: graph.needs[at] as readonly number[],
+    ids: graph.needIds[at] as readonly string[],
+    earlier,
+  }
+  const attempts = ((graph.steps[at] as Step).options.retries ?? 0) + 1
+  return {
+    run,
+    at,
+    task: openStep(run, states[at] as StepState, given, n, attempts, signal),
+    json: undefined,
+  }
 }
 
 /** Runs an attempt through the onion. `core` is the step's function, or what stands in for it. */
@@ -40,7 +44,7 @@ export function perform({ run, task }: Attempt, core: () => Promise<unknown>): P
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
-function judge(run: Run, task: Task, error: unknown): Outcome {
+export function judge(run: Run, task: Task, error: unknown): Outcome {
   if (error instanceof StepTimeoutError && error.isOf(task.message)) return 'timeout'
   if (run.isControlFlow(error)) return 'cancelled'
   return isRepeated(run, task, error) ? 'retry' : 'failure'

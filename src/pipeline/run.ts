@@ -1,12 +1,14 @@
 // One run of a pipeline, from its input to its outputs: a task around all steps, and what is said at its end.
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import type { Attributes } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import { inside } from '../kernel/consumer.ts'
 import type { Outcome } from '../kernel/outcome.ts'
 import { rejectReason } from '../kernel/outcome.ts'
 import { createTask, currentTask, type Middleware, type Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
+import { judge } from './attempt.ts'
 import { Resume, type Trouble } from './checkpoint.ts'
 import { PipelineError, pipelineCancelled, pipelineFailed, type StepFailure } from './errors.ts'
 import { Executor } from './executor.ts'
@@ -16,6 +18,7 @@ import { type StandardSchema, validated } from './input.ts'
 import type { PipelineOptions, RunOptions } from './options.ts'
 import { brokerReport, ProgressReporter } from './progress.ts'
 import { NONE, type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+import type { StepsOf } from './step-task.ts'
 
 /** A pipeline as its builder has put it together. */
 export interface Definition {
@@ -27,7 +30,7 @@ export interface Definition {
 
 const MAX_SHOWN = 10
 
-export class Run implements Reported {
+export class Run implements Reported, StepsOf {
   readonly pipeline: string
   readonly onion: Middleware
   readonly concurrency: number
@@ -45,6 +48,9 @@ export class Run implements Reported {
   resume: Resume | undefined
   progress: ProgressReporter | undefined
   outcome: PipelineReport['outcome'] = 'running'
+  /** What stands on each of its steps. */
+  details: Attributes = {}
+  readonly rules: StepsOf['rules'] = { judge: (error, task) => judge(this, task, error) }
   startedAt = performance.now()
   endedAt = 0
   private cancelled: { reason: unknown } | undefined
@@ -94,7 +100,8 @@ export class Run implements Reported {
     this.id ||= this.resume?.runId ?? randomUUID()
     this.startedAt = performance.now()
     const { pipeline } = this
-    const details = { 'pipeline.name': pipeline, 'pipeline.run_id': this.id, 'pipeline.steps': this.states.length }
+    this.details = { 'pipeline.name': pipeline, 'pipeline.run_id': this.id }
+    const details = { ...this.details, 'pipeline.steps': this.states.length }
     const task = createTask(
       'pipeline',
       { name: pipeline, queue: pipeline, id: this.id, details },

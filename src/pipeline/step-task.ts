@@ -7,54 +7,49 @@ import { round, type StepState } from './report.ts'
 const MAX_LINKS = 32
 const MAX_REASON = 256
 
-/** What of a run stands on its steps. */
+/** What of a run stands on its steps, made once for all of them. */
 export interface StepsOf {
   readonly pipeline: string
-  readonly id: string
   readonly states: readonly StepState[]
+  readonly details: Attributes
+  readonly rules: Pick<Task, 'judge'>
 }
 
-/** What differs from attempt to attempt. */
-export interface StepAttempt {
-  readonly attempt: number
-  readonly attempts: number
+/** What differs from step to step. */
+export interface StepNeeds {
   readonly needs: readonly number[]
-  readonly needIds: readonly string[]
-  readonly signal: AbortSignal | undefined
-  readonly judge: NonNullable<Task['judge']>
+  readonly ids: readonly string[]
   /** The span that did the work of a restored step. */
   readonly earlier: SpanContext | undefined
 }
 
-/** Opens an attempt: the step is running from here on. */
-export function openStep(run: StepsOf, state: StepState, given: StepAttempt): Task {
-  const { attempt, attempts, needIds, signal, judge } = given
-  const waitMs = attempt === 1 ? round(performance.now() - state.readyAt) : undefined
-  const details: Attributes = {
-    'pipeline.name': run.pipeline,
-    'pipeline.run_id': run.id,
-    'step.id': state.id,
-    'step.attempt': attempt,
-    'step.needs': needIds as string[],
-  }
-  if (waitMs !== undefined) details['step.wait_ms'] = waitMs
+/** Opens attempt `attempt` of at most `attempts`: the step is running from here on. */
+export function openStep(
+  run: StepsOf,
+  state: StepState,
+  given: StepNeeds,
+  attempt: number,
+  attempts: number,
+  signal: AbortSignal | undefined,
+): Task {
   const fields = {
     name: state.id,
     queue: run.pipeline,
     attempt,
     maxAttempts: attempts > 1 ? attempts : undefined,
-    waitMs,
+    waitMs: attempt === 1 ? round(performance.now() - state.readyAt) : undefined,
     links: links(run.states, given),
-    details,
+    details: run.details,
+    needs: given.ids,
   }
-  const task = createTask('step', fields, { message: state, signal, judge })
+  const task = createTask('step', fields, run.rules, state, signal)
   if (attempt === 1) state.startedAt = task.clock
   state.status = 'running'
   state.attempt = attempt
   return task
 }
 
-function links(states: readonly StepState[], { earlier, needs }: StepAttempt): Link[] | undefined {
+function links(states: readonly StepState[], { earlier, needs }: StepNeeds): Link[] | undefined {
   const found: Link[] = []
   if (earlier !== undefined) found.push({ context: earlier })
   for (let n = 0; n < needs.length && found.length < MAX_LINKS; n++) {

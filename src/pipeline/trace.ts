@@ -1,17 +1,26 @@
 // The same spans, metrics and log lines for a graph that another executor runs.
 import { randomUUID } from 'node:crypto'
-import { type Context, context } from '@opentelemetry/api'
+import { type Attributes, type Context, context } from '@opentelemetry/api'
 import { compose, notify } from '../kernel/compose.ts'
 import { inside } from '../kernel/consumer.ts'
 import { TaskspanError } from '../kernel/errors.ts'
 import { fault, guard } from '../kernel/faults.ts'
-import { errorType, failed, type Outcome, succeeded } from '../kernel/outcome.ts'
+import { errorType, failed, succeeded } from '../kernel/outcome.ts'
 import { runInContext } from '../kernel/propagation.ts'
 import { createTask, currentTask, MAX_NAME, type Middleware, type Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { runPicture } from './picture.ts'
 import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
-import { logOf, openStep, progressOf, type StepVoice, settled, skipped } from './step-task.ts'
+import {
+  logOf,
+  openStep,
+  progressOf,
+  type StepNeeds,
+  type StepsOf,
+  type StepVoice,
+  settled,
+  skipped,
+} from './step-task.ts'
 
 const MAX_NEED_IDS = 64
 
@@ -120,7 +129,9 @@ function stepIn(run: TracedRun | undefined, id: string, rest: unknown[]): Promis
   return settled(() => fn({ log: console, progress: () => {}, attempt: 1, skip: () => {} }))
 }
 
-class TracedRun implements Reported {
+class TracedRun implements Reported, StepsOf {
+  readonly rules = RULES
+  readonly details: Attributes
   readonly states: StepState[] = []
   readonly startedAt = performance.now()
   endedAt = 0
@@ -136,6 +147,7 @@ class TracedRun implements Reported {
     readonly id: string,
   ) {
     this.pipeline = pipeline.slice(0, MAX_NAME)
+    this.details = { 'pipeline.name': this.pipeline, 'pipeline.run_id': id }
   }
 
   // A need that started later than its step is none: in the order of starting, each step stands after its needs.
@@ -194,15 +206,12 @@ class TracedRun implements Reported {
   ): Promise<unknown> {
     const at = this.add(id, needs)
     const state = this.states[at] as StepState
-    const task: Task = openStep(this, state, {
-      attempt: state.attempt + 1,
-      attempts,
+    const given: StepNeeds = {
       needs: this.needs[at] as readonly number[],
-      needIds: needs.slice(0, MAX_NEED_IDS).map((need) => String(need).slice(0, MAX_NAME)),
-      signal: this.task?.signal,
-      judge: (error) => judge(task, error),
+      ids: needs.slice(0, MAX_NEED_IDS).map((need) => String(need).slice(0, MAX_NAME)),
       earlier: undefined,
-    })
+    }
+    const task = openStep(this, state, given, state.attempt + 1, attempts, this.task?.signal)
     const step: TracedStep = {
       get log() {
         return logOf(task)
@@ -240,7 +249,9 @@ class TracedRun implements Reported {
   }
 }
 
-function judge(task: Task, error: unknown): Outcome {
-  if (errorType(error) === 'TimeoutError') return 'timeout'
-  return task.attempt < (task.maxAttempts ?? 1) ? 'retry' : 'failure'
+const RULES: StepsOf['rules'] = {
+  judge(error, task) {
+    if (errorType(error) === 'TimeoutError') return 'timeout'
+    return task.attempt < (task.maxAttempts ?? 1) ? 'retry' : 'failure'
+  },
 }

@@ -43,14 +43,13 @@ export function startAttributes(
 
 // The keys of every step, each written where the engine can learn it: a loop over names costs a thousand steps twice as
 // much. Their values are short by construction.
-function stepAttributes({ details = {} }: Task, names: SpanNames, attributes: Attributes): void {
-  attributes[names.pipelineName] = details['pipeline.name']
-  attributes[names.runId] = details['pipeline.run_id']
-  attributes[names.stepId] = details['step.id']
-  attributes[names.stepAttempt] = details['step.attempt']
-  attributes[names.stepNeeds] = details['step.needs']
-  const waitMs = details['step.wait_ms']
-  if (waitMs !== undefined) attributes[names.stepWaitMs] = waitMs
+function stepAttributes(task: Task, names: SpanNames, attributes: Attributes): void {
+  attributes[names.pipelineName] = task.queue
+  attributes[names.runId] = task.details?.['pipeline.run_id']
+  attributes[names.stepId] = task.name
+  attributes[names.stepAttempt] = task.attempt
+  attributes[names.stepNeeds] = task.needs as string[]
+  if (task.waitMs !== undefined) attributes[names.stepWaitMs] = task.waitMs
 }
 
 function taskAttributes(task: Task, names: SpanNames, attributes: Attributes): void {

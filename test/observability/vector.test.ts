@@ -88,7 +88,7 @@ describe('the tests for `vector test`', () => {
       ...outputs.map(({ extract_from }) => extract_from),
     ])
     expect(new Set(names)).toEqual(new Set(Object.keys(vector.transforms)))
-    for (const { outputs } of tests) expect(outputs[0]?.conditions[0]?.source).toMatch(/^assert_eq!/)
+    for (const { outputs } of tests) expect(outputs[0]?.conditions[0]?.source).toMatch(/^assert_eq!/m)
   })
 
   const example = (name: string): Record<string, unknown> => {

@@ -49,7 +49,8 @@ export function withChosen(kept: Settings, chosen: Chosen): Settings {
   })
 }
 
-function checked({ prefix, runbooks, thresholds, perTask, without }: Settings): Settings {
+/** @throws {WrongSetting} */
+export function checked({ prefix, runbooks, thresholds, perTask, without }: Settings): Settings {
   const settings: Settings = {
     prefix: prefix === BACK ? undefined : prefix,
     runbooks: runbooks === BACK ? undefined : runbooks,
@@ -104,51 +105,4 @@ export function asFlags({ prefix, runbooks, thresholds, perTask, without }: Sett
     ...Object.entries(perTask).map(([task, value]) => `--per-task ${task}=${value}`),
     ...without.map((name) => `--without ${name}`),
   ]
-}
-
-/** Settings as they are kept, and the hashes of the files that were written with them. */
-export interface Kept {
-  readonly settings: Settings
-  readonly files: Readonly<Record<string, string>>
-}
-
-export function toKept({ settings, files }: Kept): string {
-  const { prefix, runbooks, thresholds, perTask, without } = settings
-  const kept = { prefix, runbooks, ...thresholds, 'per-task': perTask, without }
-  return `${JSON.stringify({ about: ABOUT, settings: kept, files }, null, 2)}\n`
-}
-
-const ABOUT = 'Kept by `npx taskspan observability`: settings may be changed here; files are hashes of what it wrote.'
-
-/** @throws {WrongSetting} also where it is not JSON, or has what nobody knows */
-export function fromKept(text: string): Kept {
-  const { settings, files } = parsed(text)
-  const {
-    prefix,
-    runbooks,
-    'per-task': perTask = {},
-    without = [],
-    ...thresholds
-  } = settings as Record<string, unknown>
-  const texts = (values: unknown): Record<string, string> =>
-    Object.fromEntries(Object.entries(Object(values)).map(([name, value]) => [name, String(value)]))
-  return {
-    settings: checked({
-      prefix: prefix === undefined ? undefined : String(prefix),
-      runbooks: runbooks === undefined ? undefined : String(runbooks),
-      thresholds: texts(thresholds),
-      perTask: texts(perTask),
-      without: Object.values(texts(without)) as AlertName[],
-    }),
-    files: texts(files),
-  }
-}
-
-function parsed(text: string): { settings: object; files: object } {
-  try {
-    const { settings = {}, files = {} } = JSON.parse(text) as { settings?: object; files?: object }
-    return { settings, files }
-  } catch (error) {
-    throw new WrongSetting(`It is not JSON: ${(error as Error).message}.`)
-  }
 }

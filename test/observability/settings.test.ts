@@ -1,10 +1,11 @@
 // What a user chose: in the expressions, in promtool, under another prefix.
 import { describe, expect, it } from 'vitest'
 import { secondsOf } from '../../src/observability/durations.ts'
+import { fromKept, toKept } from '../../src/observability/kept.ts'
 import { renamed } from '../../src/observability/rename.ts'
 import { type AlertRule, DEFAULT_RULES, type RulesOptions } from '../../src/observability/rule.ts'
 import { groups, ruleFiles } from '../../src/observability/rules.ts'
-import { fromKept, NONE, rulesOf, type Settings, toKept, withChosen } from '../../src/observability/settings.ts'
+import { NONE, rulesOf, type Settings, withChosen } from '../../src/observability/settings.ts'
 import { limits } from '../../src/observability/thresholds.ts'
 import { complaints, complaintsOfCheck, ramp } from './promtool.ts'
 

@@ -1,87 +1,112 @@
 // Queues as watch() sees them. Every worker that watches a queue tells the same of it, hence `max by (queue)`.
 import { inWords, secondsOf } from '../durations.ts'
 import { carried, gone, quoted, vanished } from '../promql.ts'
-import type { Group, Making, Recording } from '../rule.ts'
+import type { AlertRule, Group, Making, Recording } from '../rule.ts'
 
 const UNSEEN_AFTER_SECONDS = 120
-const NOBODY = 'Nobody tells about the queue any more'
 
 export function queueRules(making: Making): Group {
-  const { series, limits, alert } = making
-  const { backlog, left, exempt, paused, seen } = names(making)
-  /** Where it is too much, or where nobody tells any more; not of a queue that is paused, or was when seen last. */
-  const judged = (tooMuch: string, whenGone: string = left): string =>
-    `(${tooMuch} or ${whenGone}) unless on (queue) ${exempt}`
-  const nobody = `max by (queue) (${series.consumers}) == 0`
-
-  const deep = (limit: string, severity: 'warning' | 'critical') =>
-    alert('QueueBacklogHigh', {
-      severity,
-      expr: judged(`${backlog} > ${limit}`),
-      for: '5m',
-      summary: 'The queue {{ $labels.queue }} has a backlog',
-      description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages waited.{{ else }}{{ $value }} messages wait (limit ${limit}), for 5 min.{{ end }}`,
-    })
-
   return {
     name: 'taskspan-queues',
-    rules: [
-      ...recordings(making),
-      deep(limits.depth, 'warning'),
-      deep(limits['depth-critical'], 'critical'),
-      alert('QueueWaitTooLong', {
-        expr: judged(`max by (queue) (${series.oldestAge}) > ${secondsOf(limits.wait)}`),
-        for: '2m',
-        summary: 'Messages of the queue {{ $labels.queue }} wait too long',
-        description: goneOr(
-          `The next message has been ready for {{ $value | humanizeDuration }} (limit ${inWords(limits.wait)}).`,
-        ),
-      }),
-      alert('QueueWithoutConsumers', {
-        severity: 'warning',
-        expr: judged(nobody),
-        for: '2m',
-        summary: 'Nobody is connected to the queue {{ $labels.queue }}',
-        description: goneOr('It has had no worker and no consumer for 2 min.'),
-      }),
-      alert('QueueWithoutConsumers', {
-        severity: 'critical',
-        expr: judged(`(${backlog} > 0 and on (queue) ${nobody})`, `${left} > 0`),
-        for: '2m',
-        summary: 'Messages wait on the queue {{ $labels.queue }}, and nobody is connected to it',
-        description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages waited.{{ else }}{{ $value }} messages wait, with no worker and no consumer for 2 min.{{ end }}`,
-      }),
-      alert('WorkerStuck', {
-        expr: judged(`max by (queue) (${series.workerStuck}) == 1`),
-        for: '2m',
-        summary: 'Workers of the queue {{ $labels.queue }} are stuck',
-        description: goneOr('Messages are ready, somebody should be free to take them, and nobody does.'),
-      }),
-      alert('QueuePausedTooLong', {
-        expr: `${paused} == 1`,
-        for: limits['paused-for'],
-        summary: 'The queue {{ $labels.queue }} is paused',
-        description: `It has been paused for ${inWords(limits['paused-for'])}, or was when it was seen last. Its other alerts are silent meanwhile.`,
-      }),
-      alert('QueueUnseen', {
-        // No `for`: it fires before those whose series are gone, and so silences them.
-        expr: `time() - ${seen} > ${UNSEEN_AFTER_SECONDS}`,
-        summary: 'Nobody looks at the queue {{ $labels.queue }}',
-        description:
-          'The last look at it was {{ $value | humanizeDuration }} ago: its broker does not answer, or who watched it is gone.',
-      }),
-      alert('DeadLetterQueueNotEmpty', {
-        expr: `${backlog}{queue=~${quoted(limits['dead-letter-queues'])}} > 0 or ${left}{queue=~${quoted(limits['dead-letter-queues'])}}`,
-        for: '2m',
-        summary: 'The dead-letter queue {{ $labels.queue }} is not empty',
-        description: `{{ if eq $labels.reason "gone" }}${NOBODY}; when it was seen last, {{ $value }} messages lay in it.{{ else }}{{ $value }} messages lie in it, and nobody takes them.{{ end }}`,
-      }),
-    ],
+    rules: [...recordings(making), ...depths(making), ...takers(making), ...others(making)],
   }
 }
 
-function goneOr(otherwise: string): string {
-  return `{{ if eq $labels.reason "gone" }}${NOBODY}.{{ else }}${otherwise}{{ end }}`
+/** Where it is too much, or where nobody tells any more; not of a queue that is paused, or was when seen last. */
+function judged(making: Making, tooMuch: string, whenGone?: string): string {
+  const { left, exempt } = names(making)
+  return `(${tooMuch} or ${whenGone ?? left}) unless on (queue) ${exempt}`
+}
+
+/** How many wait, and how long. */
+function depths(making: Making): AlertRule[] {
+  const { series, limits, alert } = making
+  const deep = (limit: string, severity: 'warning' | 'critical'): AlertRule =>
+    alert('QueueBacklogHigh', {
+      severity,
+      expr: judged(making, `${names(making).backlog} > ${limit}`),
+      for: '5m',
+      summary: 'The queue {{ $labels.queue }} has a backlog',
+      description: goneOr(`{{ $value }} messages wait (limit ${limit}), for 5 min.`, WAITED),
+    })
+  return [
+    deep(limits.depth, 'warning'),
+    deep(limits['depth-critical'], 'critical'),
+    alert('QueueWaitTooLong', {
+      expr: judged(making, `max by (queue) (${series.oldestAge}) > ${secondsOf(limits.wait)}`),
+      for: '2m',
+      summary: 'Messages of the queue {{ $labels.queue }} wait too long',
+      description: goneOr(
+        `The next message has been ready for {{ $value | humanizeDuration }} (limit ${inWords(limits.wait)}).`,
+      ),
+    }),
+  ]
+}
+
+/** Who is there to take them. */
+function takers(making: Making): AlertRule[] {
+  const { series, alert } = making
+  const { backlog, left } = names(making)
+  const nobody = `max by (queue) (${series.consumers}) == 0`
+  return [
+    alert('QueueWithoutConsumers', {
+      severity: 'warning',
+      expr: judged(making, nobody),
+      for: '2m',
+      summary: 'Nobody is connected to the queue {{ $labels.queue }}',
+      description: goneOr('It has had no worker and no consumer for 2 min.'),
+    }),
+    alert('QueueWithoutConsumers', {
+      severity: 'critical',
+      expr: judged(making, `(${backlog} > 0 and on (queue) ${nobody})`, `${left} > 0`),
+      for: '2m',
+      summary: 'Messages wait on the queue {{ $labels.queue }}, and nobody is connected to it',
+      description: goneOr('{{ $value }} messages wait, with no worker and no consumer for 2 min.', WAITED),
+    }),
+    alert('WorkerStuck', {
+      expr: judged(making, `max by (queue) (${series.workerStuck}) == 1`),
+      for: '2m',
+      summary: 'Workers of the queue {{ $labels.queue }} are stuck',
+      description: goneOr('Messages are ready, somebody should be free to take them, and nobody does.'),
+    }),
+  ]
+}
+
+/** Those that nobody is to take from, and those that nobody looks at. */
+function others(making: Making): AlertRule[] {
+  const { limits, alert } = making
+  const { backlog, left, paused, seen } = names(making)
+  const dead = quoted(limits['dead-letter-queues'])
+  return [
+    alert('QueuePausedTooLong', {
+      expr: `${paused} == 1`,
+      for: limits['paused-for'],
+      summary: 'The queue {{ $labels.queue }} is paused',
+      description: `It has been paused for ${inWords(limits['paused-for'])}, or was when it was seen last. Its other alerts are silent meanwhile.`,
+    }),
+    alert('QueueUnseen', {
+      // No `for`: it fires before those whose series are gone, and so silences them.
+      expr: `time() - ${seen} > ${UNSEEN_AFTER_SECONDS}`,
+      summary: 'Nobody looks at the queue {{ $labels.queue }}',
+      description:
+        'The last look at it was {{ $value | humanizeDuration }} ago: its broker does not answer, or who watched it is gone.',
+    }),
+    alert('DeadLetterQueueNotEmpty', {
+      expr: `${backlog}{queue=~${dead}} > 0 or ${left}{queue=~${dead}}`,
+      for: '2m',
+      summary: 'The dead-letter queue {{ $labels.queue }} is not empty',
+      description: goneOr(
+        '{{ $value }} messages lie in it, and nobody takes them.',
+        '; when it was seen last, {{ $value }} messages lay in it',
+      ),
+    }),
+  ]
+}
+
+const WAITED = '; when it was seen last, {{ $value }} messages waited'
+
+function goneOr(otherwise: string, andThen = ''): string {
+  return `{{ if eq $labels.reason "gone" }}Nobody tells about the queue any more${andThen}.{{ else }}${otherwise}{{ end }}`
 }
 
 function names({ recorded }: Making) {

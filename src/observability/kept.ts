@@ -1,0 +1,50 @@
+// The file that keeps settings between two runs, and tells which files of theirs a user has changed.
+import type { AlertName } from './alerts.ts'
+import { checked, type Settings, WrongSetting } from './settings.ts'
+
+/** Settings as they are kept, and the hashes of the files that were written with them. */
+export interface Kept {
+  readonly settings: Settings
+  readonly files: Readonly<Record<string, string>>
+}
+
+export function toKept({ settings, files }: Kept): string {
+  const { prefix, runbooks, thresholds, perTask, without } = settings
+  const kept = { prefix, runbooks, ...thresholds, 'per-task': perTask, without }
+  return `${JSON.stringify({ about: ABOUT, settings: kept, files }, null, 2)}\n`
+}
+
+const ABOUT = 'Kept by `npx taskspan observability`: settings may be changed here; files are hashes of what it wrote.'
+
+/** @throws {WrongSetting} also where it is not JSON, or has what nobody knows */
+export function fromKept(text: string): Kept {
+  const { settings, files } = parsed(text)
+  const {
+    prefix,
+    runbooks,
+    'per-task': perTask = {},
+    without = [],
+    ...thresholds
+  } = settings as Record<string, unknown>
+  const texts = (values: unknown): Record<string, string> =>
+    Object.fromEntries(Object.entries(Object(values)).map(([name, value]) => [name, String(value)]))
+  return {
+    settings: checked({
+      prefix: prefix === undefined ? undefined : String(prefix),
+      runbooks: runbooks === undefined ? undefined : String(runbooks),
+      thresholds: texts(thresholds),
+      perTask: texts(perTask),
+      without: Object.values(texts(without)) as AlertName[],
+    }),
+    files: texts(files),
+  }
+}
+
+function parsed(text: string): { settings: object; files: object } {
+  try {
+    const { settings = {}, files = {} } = JSON.parse(text) as { settings?: object; files?: object }
+    return { settings, files }
+  } catch (error) {
+    throw new WrongSetting(`It is not JSON: ${(error as Error).message}.`)
+  }
+}

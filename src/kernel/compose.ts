@@ -1,4 +1,5 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
+import { types } from 'node:util'
 import { enter, type Observer, observerOf, safely } from './around.ts'
 import { TaskspanError } from './errors.ts'
 import { fault, guard } from './faults.ts'
@@ -59,7 +60,10 @@ export function withoutObservers(middleware: Middleware): Middleware {
 
 /** Tells a middleware of an event; a listener that throws is counted, never felt. */
 export function notify(middleware: Middleware, event: TaskEvent): void {
-  if (middleware.notice !== undefined) guard('middleware', 'notice', () => middleware.notice?.(event))
+  if (middleware.notice === undefined) return
+  const told: unknown = guard('middleware', 'notice', () => middleware.notice?.(event))
+  // Nobody awaits an async listener, and its rejection would end the process.
+  if (types.isPromise(told)) told.catch((error: unknown) => fault('middleware', 'notice', error))
 }
 
 // Neighbouring observers share one layer, and so one promise.

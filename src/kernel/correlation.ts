@@ -1,6 +1,6 @@
 // The keys that join telemetry to a request: one allow-list, from the sender's baggage to attributes and log fields.
 import { type Context, propagation } from '@opentelemetry/api'
-import { guard } from './faults.ts'
+import { atOnce, guard } from './faults.ts'
 import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
 
@@ -49,7 +49,7 @@ function ofMessage(task: Task, options: CorrelationOptions, extracted: () => Con
       if (value !== undefined) values[key] = cutValue(value)
     }
   }
-  const added = correlate && guard('correlation', 'correlate', () => Object.entries(correlate(task) ?? {}))
+  const added = correlate && guard('correlation', 'correlate', () => Object.entries(atOnce(correlate(task)) ?? {}))
   for (const [key, value] of added?.slice(0, MAX_KEYS) ?? []) {
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
       values[key] = cutValue(String(value))

@@ -1,4 +1,5 @@
 // The one sink for our own faults: counted always, said once per kind through OTel's diag, never thrown.
+import { types } from 'node:util'
 import { diag } from '@opentelemetry/api'
 import { shared } from './shared.ts'
 
@@ -48,6 +49,16 @@ export function guard<T>(part: string, reason: string, run: () => T): T | undefi
     fault(part, reason, error)
     return undefined
   }
+}
+
+/**
+ * What a callback of the user's has answered, where it must answer at once; within `guard`. A promise is no answer, and
+ * the rejection of one that nobody awaits would end the process.
+ */
+export function atOnce<T>(answer: T): T {
+  if (!types.isPromise(answer)) return answer
+  answer.catch(() => {})
+  throw new TypeError('It must answer at once, not by a promise.')
 }
 
 function describeCause(error: unknown): string {

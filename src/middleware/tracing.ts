@@ -13,7 +13,7 @@ import {
 import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf, readsCorrelation } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, show, strings } from '../kernel/errors.ts'
-import { guard } from '../kernel/faults.ts'
+import { atOnce, guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
@@ -161,7 +161,7 @@ const MODE_TEXT = "must be 'child', 'link', 'root'"
 function modeOf(task: Task, { parent = 'child', maxTraceAgeMs }: TracingOptions): ParentMode {
   if (typeof parent === 'function') {
     const chosen = guard('tracing', 'parent', () => {
-      const mode = parent(task)
+      const mode = atOnce(parent(task))
       if (!MODES.has(mode)) throw new TypeError(`${MODE_TEXT}, got ${show(mode)}`)
       return mode
     })

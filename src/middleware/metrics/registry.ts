@@ -2,7 +2,7 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Registry } from 'prom-client'
 import { TaskspanError } from '../../kernel/errors.ts'
-import { fault, faults, guard } from '../../kernel/faults.ts'
+import { atOnce, fault, faults, guard } from '../../kernel/faults.ts'
 import { identity, isIdentified } from '../../kernel/identity.ts'
 import { DEFAULT_PREFIX, METRIC, type MetricKey, type MetricName } from '../../kernel/names.ts'
 import type { Outcome } from '../../kernel/outcome.ts'
@@ -127,7 +127,7 @@ function taskSeries(
 const NO_LABELS: readonly string[] = []
 
 function labelOf(read: (task: Task) => string | undefined, task: Task): string {
-  return guard('metrics', 'labels', () => short(String(read(task) ?? ''))) ?? ''
+  return guard('metrics', 'labels', () => short(String(atOnce(read(task)) ?? ''))) ?? ''
 }
 
 function stepSeries(all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>): (task: Task) => StepSeries {
@@ -173,12 +173,14 @@ class Tree<T> {
 /** Makes a cell when it is first asked for: a label value that never occurs must not take up a series. */
 function cells<Key, Cell>(make: (key: Key) => Cell): (key: Key) => Cell {
   const made = new Map<Key, Cell>()
-  return (key) => made.get(key) ?? added(made, key, make(key))
-}
-
-function added<Key, Cell>(made: Map<Key, Cell>, key: Key, cell: Cell): Cell {
-  made.set(key, cell)
-  return cell
+  let latest: { readonly key: Key; readonly cell: Cell } | undefined
+  const find = (key: Key): Cell => {
+    const cell = made.get(key) ?? make(key)
+    made.set(key, cell)
+    latest = { key, cell }
+    return cell
+  }
+  return (key) => (latest?.key === key ? latest.cell : find(key)) // mostly as the last task ended
 }
 
 function collectGauges(all: Record<CounterKey, Values>, running: ReadonlySet<Task>, caps: LabelCaps): void {

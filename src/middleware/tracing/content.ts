@@ -1,7 +1,7 @@
 // What stands on a span: attributes at the start, and status, outcome and exception at the end. Bounded.
 import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from '@opentelemetry/api'
 import { cut } from '../../kernel/cut.ts'
-import { fault, guard } from '../../kernel/faults.ts'
+import { atOnce, fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, rejectReason } from '../../kernel/outcome.ts'
 import { isCall, type Task, type TaskEvent } from '../../kernel/task.ts'
@@ -36,7 +36,7 @@ export function startAttributes(
   for (const key in task.correlation) attributes[key] = task.correlation[key]
   if (more === undefined) return attributes
   // What the user says of a task goes over what we say.
-  if (task.kind === 'task') Object.assign(attributes, restAttributes(task, names))
+  if (task.kind === 'task') rest(into(attributes), task, names)
   addUserAttributes(attributes, task, names, more)
   return attributes
 }
@@ -70,22 +70,30 @@ function taskAttributes(task: Task, names: SpanNames, attributes: Attributes): v
  */
 export function describe(span: Span, task: Task, names: SpanNames): void {
   try {
-    if (span.isRecording()) span.setAttributes(restAttributes(task, names))
+    if (span.isRecording()) rest(span, task, names)
   } catch (error) {
     fault('tracing', 'record', error)
   }
 }
 
-function restAttributes(task: Task, names: SpanNames): Attributes {
-  const attributes: Attributes = {}
-  if (task.maxAttempts !== undefined) attributes[names.maxAttempts] = task.maxAttempts
-  if (task.priority !== undefined) attributes[names.priority] = task.priority
-  if (task.waitMs !== undefined) attributes[names.waitMs] = task.waitMs
-  if (task.system === undefined) return attributes
-  if (task.id !== undefined) attributes[ATTR.messageId] = cut(task.id, MAX_ID)
-  if (task.waitMs !== undefined) attributes[ATTR.receiveLatency] = task.waitMs
-  if (task.attempt > 1) attributes[ATTR.retryCount] = task.attempt - 1
-  return attributes
+function rest(span: Pick<Span, 'setAttribute'>, task: Task, names: SpanNames): void {
+  if (task.maxAttempts !== undefined) span.setAttribute(names.maxAttempts, task.maxAttempts)
+  if (task.priority !== undefined) span.setAttribute(names.priority, task.priority)
+  if (task.waitMs !== undefined) span.setAttribute(names.waitMs, task.waitMs)
+  if (task.system === undefined) return
+  if (task.id !== undefined) span.setAttribute(ATTR.messageId, cut(task.id, MAX_ID))
+  if (task.waitMs !== undefined) span.setAttribute(ATTR.receiveLatency, task.waitMs)
+  if (task.attempt > 1) span.setAttribute(ATTR.retryCount, task.attempt - 1)
+}
+
+// An object that takes attributes as a span does.
+function into(attributes: Attributes): Pick<Span, 'setAttribute'> {
+  return {
+    setAttribute(key, value): Span {
+      attributes[key] = value
+      return this as Span
+    },
+  }
 }
 
 function addUserAttributes(
@@ -94,7 +102,7 @@ function addUserAttributes(
   names: SpanNames,
   more: (task: Task) => Attributes | undefined,
 ): void {
-  const added = guard('tracing', 'attributes', () => Object.entries(more(task) ?? {})) ?? []
+  const added = guard('tracing', 'attributes', () => Object.entries(atOnce(more(task)) ?? {})) ?? []
   let left = MAX_USER_BYTES
   let kept = 0
   for (const [key, value] of added.slice(0, MAX_ITEMS)) {

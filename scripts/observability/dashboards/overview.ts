@@ -245,7 +245,7 @@ const log = logs({
   w: 24,
   h: 10,
   logql:
-    '{service=~"($app)-($worker)", level=~"warning|error|critical"} | json ' +
+    '{service=~"($app)-?($worker)", level=~"warning|error|critical"} | json ' +
     `| queue=~"$queue" | task_name=~"$task" | line_format \`${LINE}\``,
 })
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { amtool, promtool } from '../../scripts/prometheus/index.ts'
 import { METRIC, type MetricName, WATCH_METRIC } from '../../src/kernel/names.ts'
 import { type Alert, alerts, api, eventually, number, query, range, type Series } from '../support/prometheus.ts'
+import { Done, type Numbers, RECORDED, SHOWN } from './done.ts'
 import {
   type Asked,
   askedBy,
@@ -18,17 +19,11 @@ import { keep, raise, type Stage } from './stage.ts'
 
 let stage: Stage
 let url: string
-let ledger: Record<string, number>
-let sizes: Record<string, { [state: string]: number }>
+let done: Done
 /** Before anything was there; the work's beginning and its end. In Unix seconds. */
 let empty: number
 let began: number
 let ended: number
-
-const did = (what: string): number => ledger[what] ?? 0
-/** Everything in the ledger that matches, summed up. */
-const all = (pattern: RegExp): number =>
-  Object.entries(ledger).reduce((sum, [what, count]) => sum + (pattern.test(what) ? count : 0), 0)
 
 beforeAll(async () => {
   await Promise.all([promtool(), amtool()]) // a fresh machine installs them first
@@ -49,31 +44,16 @@ beforeAll(async () => {
 
   for (const worker of ['render', 'mail', 'scheduler'] as const) fleet.order(worker, 'go')
   await fleet.ask('api', 'go', 'sent')
-  ledger = await eventually('the end of all tasks', () => fleet.ledger(), isDone)
+  const ledger = await eventually('the end of all tasks', fleet.ledger, (now) => new Done(now).isAll())
   const at = Date.now() / 1000
   const [jobs, messages] = await Promise.all([fleet.ask('api', 'size', 'size'), fleet.ask('mail', 'size', 'size')])
-  sizes = { ...(jobs as object), ...(messages as object) }
+  done = new Done(ledger, { ...(jobs as object), ...(messages as object) })
   // Looked at, scraped, looked at by the rules.
   const looked = () => number(url, 'min(taskiq_watch_last_sample_timestamp_seconds)')
   await eventually('a look at each queue', looked, (time) => Number(time) > at + 2)
   ended = Date.now() / 1000
 }, 600_000)
 afterAll(() => stage?.close())
-
-/** Nothing of what was sent is left to do. */
-function isDone(now: Record<string, number>): boolean {
-  const once = ['render_clip', 'publish_clip', 'analyse_clip', 'export_clip', 'convert_clip'] as const
-  const ends = /^(\w+) (success|failure|cancelled)$/
-  const done = (task: string): number =>
-    Object.entries(now).reduce((sum, [what, count]) => sum + (ends.exec(what)?.[1] === task ? count : 0), 0)
-  const rejected = Object.entries(now).filter(([what]) => what.startsWith('rejected'))
-  return (
-    once.every((task) => done(task) === now[`sent clips ${task}`]) &&
-    rejected.reduce((sum, [, count]) => sum + count, 0) === now['sent clips import_clip'] &&
-    done('mail_order') === now['sent orders mail_order'] &&
-    done('archive_clip') === 1
-  )
-}
 
 async function asked({ expr, over }: Pick<Asked, 'expr' | 'over'>, from = began, until = ended): Promise<Series[]> {
   const expression = filledIn(expr)
@@ -134,92 +114,20 @@ function statesOf(series: readonly Series[]): (string | undefined)[] {
 }
 
 describe('what is shown is what the workers really did', () => {
-  const failures = () => all(/^\w+_\w+ failure$/)
-  const failedTasks = () => ({
-    'clips publish_clip': did('publish_clip failure'),
-    'clips analyse_clip': did('analyse_clip failure'),
-    'orders mail_order': did('mail_order failure'),
-  })
-  const mailFailed = () => did('mail_order failure') / (did('mail_order failure') + did('mail_order success'))
-  const stepRuns = (step: string) => all(new RegExp(`^step ${step} `))
-  const failedSteps = () => ({
-    'analysis render': did('step render failure'),
-    'analysis detect_faces': did('step detect_faces timeout'),
-  })
-  const waiting = (queue: string) => (sizes[queue]?.waiting ?? 0) + (sizes[queue]?.prioritized ?? 0)
-
-  it.each<[string, string, number, () => number | Record<string, number>]>([
-    ['overview', 'Failed or lost', 0, () => failures() + 1],
-    ['overview', 'Which task failed', 0, failedTasks],
-    ['overview', 'Which task failed', 1, () => ({ 'archive archive_clip': 1 })],
-    ['overview', 'Workers', 0, () => 4],
-    ['overview', 'Workers gone', 0, () => 2], // the only process of one worker, and its target
-    ['pipelines', 'Runs', 0, () => all(/^pipeline /)],
-    ['pipelines', 'Failed runs', 0, () => did('pipeline failure')],
-    ['pipelines', 'Success rate', 0, () => did('pipeline success') / all(/^pipeline /)],
-    ['pipelines', 'Steps retried', 0, () => did('step transcribe retry')],
-    ['pipelines', 'Steps timed out', 0, () => did('step detect_faces timeout')],
-    ['pipelines', 'Which step fails', 0, failedSteps],
-    [
-      'pipelines',
-      'Slowest steps',
-      2,
-      () => ({
-        'analysis download': stepRuns('download'),
-        'analysis transcribe': stepRuns('transcribe'),
-        'analysis detect_faces': stepRuns('detect_faces'),
-        'analysis render': stepRuns('render'),
-      }),
-    ],
-    ['queues', 'Dead-lettered', 0, () => did('mail_order failure')],
-    ['queues', 'Waiting', 0, () => waiting('exports') + waiting('returns') + waiting('orders-dlq')],
-    ['queues', 'Paused', 0, () => 1],
-    ['queues', 'Without consumers', 0, () => ['exports', 'halted', 'clips-dlq', 'returns', 'orders-dlq'].length],
-    ['queues', 'Stuck', 0, () => 1],
-    [
-      'external',
-      'Each operation',
-      0,
-      () => ({ 's3 upload': did('s3 calls'), 'whisper transcribe': did('whisper calls') }),
-    ],
-    [
-      'external',
-      'Each operation',
-      1,
-      () => ({ 's3 upload': 1, 'whisper transcribe': 1 - did('whisper errors') / did('whisper calls') }),
-    ],
-    [
-      'external',
-      'Used',
-      0,
-      () => ({
-        'whisper transcribe gpu_seconds': did('whisper gpu_seconds'),
-        'whisper transcribe input_tokens': did('whisper input_tokens'),
-      }),
-    ],
-    ['schedules', 'Did it run?', 5, () => ({ cleanup: did('cleanup missed') })],
-    ['schedules', 'Did it run?', 6, () => ({ cleanup: did('cleanup overlapped') })],
-    ['worker', 'Processes', 0, () => 4],
-  ])('on the dashboard %s: %s, query %i', async (dashboard, title, at, expected) => {
+  it.each(SHOWN)('on the dashboard %s: %s, query %i', async (dashboard, title, at, expected) => {
     const one = askedBy(`${dashboard}.json`).filter((each) => each.title === title)[at]
     if (one === undefined) throw new Error(`no such panel: ${title}`)
-    expect(await numbers(filledIn(one.expr))).toEqual(rounded(expected()))
+    expect(await numbers(filledIn(one.expr))).toEqual(rounded(expected(done)))
   })
 
-  it.each<[string, () => number | Record<string, number>]>([
-    ['taskiq:task_failure:ratio{task_name="mail_order"}', () => ({ 'orders mail_order': mailFailed() })],
-    ['taskiq:queue_backlog:max{queue="exports"}', () => ({ exports: waiting('exports') })],
-    ['taskiq:queue_backlog:max{queue="orders-dlq"}', () => ({ 'orders-dlq': did('mail_order failure') })],
-    ['taskiq:messages_expired:count15m', () => ({ clips: did('rejected expired') })],
-    ['taskiq:worker_processes:count', () => ({ api: 1, mail: 1, render: 1, scheduler: 1 })],
-  ])('recorded as %s', async (expression, expected) => {
-    expect(await numbers(expression)).toEqual(rounded(expected()))
+  it.each(RECORDED)('recorded as %s', async (expression, expected) => {
+    expect(await numbers(expression)).toEqual(rounded(expected(done)))
   })
 
   it('and the alerts that its rules raise say so', async () => {
     const rule = (name: string) => rules.find(({ alert }) => alert === name)?.expr as string
     expect(await numbers(rule('TasksLost'))).toEqual({ 'archive archive_clip': 1 })
-    expect(await numbers(rule('MessagesMalformed'))).toEqual({ clips: did('rejected malformed') })
+    expect(await numbers(rule('MessagesMalformed'))).toEqual({ clips: done.did('rejected malformed') })
     const firing = (await alerts(url)).filter(({ state }) => state === 'firing').map(({ labels }) => labels)
     const of = (alertname: string) => firing.filter((labels) => labels.alertname === alertname)
     expect(of('WorkerGone').map(({ worker }) => worker)).toEqual(['archive'])
@@ -231,7 +139,7 @@ describe('what is shown is what the workers really did', () => {
 const LABELS = ['queue', 'schedule', 'pipeline', 'worker', 'task_name', 'step', 'service', 'operation', 'unit']
 
 /** A single number, or numbers by the labels that tell them apart. */
-async function numbers(expression: string): Promise<number | Record<string, number>> {
+async function numbers(expression: string): Promise<Numbers> {
   const series = await query(url, expression)
   const named = series.map(({ metric, value }): [string, number] => {
     const words = LABELS.flatMap((label) => metric[label] ?? [])
@@ -241,7 +149,7 @@ async function numbers(expression: string): Promise<number | Record<string, numb
   return rounded(first !== undefined && first[0] === '' ? first[1] : Object.fromEntries(named))
 }
 
-function rounded(value: number | Record<string, number>): number | Record<string, number> {
+function rounded(value: Numbers): Numbers {
   const round = (each: number) => Math.round(each * 1e6) / 1e6
   if (typeof value === 'number') return round(value)
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, round(each)]))

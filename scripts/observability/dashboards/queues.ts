@@ -1,84 +1,12 @@
 // Queues: is the work done as fast as it comes?
 import { dashboard } from '../frame.ts'
 import { lines as logLines, of, spanOf, traces } from '../links.ts'
-import { bands, bars, lines, number } from '../panels.ts'
-import { chosen, max, orZero, phrases, sum } from '../phrases.ts'
+import { bands, bars, lines } from '../panels.ts'
+import { max, sum } from '../phrases.ts'
+import { now } from './queues/now.ts'
+import { counted, gauge, growth, QUEUE, quantile, rate, ready } from './queues/words.ts'
 
-const { gauge, rate, counted, quantile, series } = phrases('queue', 'task')
 const SEEN_BY_ALL = 'Every worker that watches a queue reports the same of it, so this is their maximum.'
-const READY = { state: '~waiting|prioritized' } as const
-const backlog = sum('queue', max('queue, state', gauge('queueDepth', READY)))
-const QUEUE = '{{queue}}'
-
-const now = [
-  number({
-    title: 'Waiting',
-    what: 'Messages ready and not taken yet, in all chosen queues: waiting and prioritized. The limits are those of one queue.',
-    alerts: ['QueueBacklogHigh'],
-    lines: ['depth', 'depth-critical'],
-    none: 'not watched',
-    expr: sum('', max('queue, state', gauge('queueDepth', READY))),
-  }),
-  number({
-    title: 'Growing by',
-    what: 'How much the backlog of all chosen queues grew per minute, over the last 5 min. Below 0 it is being worked off.',
-    alerts: ['QueueBacklogHigh'],
-    unit: 'suffix:/min',
-    none: 'not watched',
-    expr: `60 * ${sum('', growth())}`,
-  }),
-  number({
-    title: 'Next job has waited',
-    what: 'The longest time that a message next in line has been ready.',
-    alerts: ['QueueWaitTooLong'],
-    lines: ['wait'],
-    unit: 's',
-    none: 'nothing waits',
-    expr: max('', gauge('oldestAge')),
-  }),
-  number({
-    title: 'Without consumers',
-    what: 'Watched queues to which nobody is connected.',
-    alerts: ['QueueWithoutConsumers'],
-    bad: 1,
-    expr: orZero(`count(${max('queue', gauge('consumers'))} == 0)`),
-  }),
-  number({
-    title: 'Paused',
-    what: 'Queues that are paused for all workers. Their other alerts are silent meanwhile.',
-    alerts: ['QueuePausedTooLong'],
-    bad: 1,
-    expr: orZero(sum('', max('queue', gauge('queuePaused')))),
-  }),
-  number({
-    title: 'Stuck',
-    what: 'Queues with messages ready that nobody takes, though somebody should be free.',
-    alerts: ['WorkerStuck'],
-    bad: 1,
-    expr: orZero(sum('', max('queue', gauge('workerStuck')))),
-  }),
-  number({
-    title: 'Dead-lettered',
-    what: 'Messages that their consumer gave up, in the time shown: dead-lettered, or dropped where the queue has no dead-letter exchange.',
-    alerts: ['DeadLetterQueueNotEmpty'],
-    bad: 1,
-    expr: orZero(sum('', counted('deadLettered'))),
-  }),
-  number({
-    title: 'Last looked at',
-    what: 'How long ago the queue that was not seen for longest was looked at with success. Beyond 2 min nothing here can be believed.',
-    alerts: ['QueueUnseen'],
-    bad: 120,
-    unit: 's',
-    none: 'not watched',
-    expr: `time() - min(${max('queue', gauge('lastSample'))})`,
-  }),
-]
-
-/** Of what is ready, per second: one slope per queue and state, whoever saw it. */
-function growth(): string {
-  return max('queue, state', chosen(`deriv(${series('queueDepth', READY)}[5m])`))
-}
 
 const depth = [
   lines({
@@ -87,7 +15,7 @@ const depth = [
     alerts: ['QueueBacklogHigh'],
     lines: ['depth', 'depth-critical'],
     unit: 'short',
-    queries: [{ expr: backlog, legend: QUEUE }],
+    queries: [{ expr: sum('queue', ready), legend: QUEUE }],
   }),
   lines({
     title: 'Growth by queue',
@@ -95,7 +23,7 @@ const depth = [
     alerts: ['QueueBacklogHigh'],
     unit: 'suffix:/min',
     signed: true,
-    queries: [{ expr: `60 * ${sum('queue', growth())}`, legend: QUEUE }],
+    queries: [{ expr: `60 * ${sum('queue', growth)}`, legend: QUEUE }],
   }),
   lines({
     title: 'Depth by queue and state',

@@ -60,7 +60,7 @@ const now = [
 
 const each = table({
   title: 'Did it run?',
-  what: `Each schedule: when it last succeeded, how long ago that is in intervals (2 is too long), when it runs next, what it missed in the time shown. ${SEEN_BY_ALL}`,
+  what: `Each schedule: when it last succeeded, how long ago that is in intervals (2 is too long), when it runs next, what it missed in the time shown. Without a last success it has not succeeded while anybody watched. ${SEEN_BY_ALL}`,
   alerts: ['CronSilent', 'CronMissed', 'CronOverlapping'],
   w: 24,
   by: { schedule: 'Schedule' },

@@ -94,11 +94,12 @@ export function path(points: readonly Point[]): string {
 
 function bars({ points, colour }: Curve, { box, x, y }: Scale): string {
   const some = points.filter(([, value]) => value > 0)
-  const least = Math.min(...some.slice(1).map(([time], at) => x(time) - x(some[at]?.[0] ?? 0)), 24)
+  const apart = Math.min(...some.slice(1).map(([time], at) => x(time) - x(some[at]?.[0] ?? 0)), 24)
+  const width = Math.max(1.5, apart * 0.8)
   const bottom = round(box.y + box.h)
-  const inside = (time: number): number => Math.max(box.x + 2, Math.min(x(time), box.x + box.w - 2))
+  const inside = (time: number): number => Math.max(box.x + width / 2, Math.min(x(time), box.x + box.w - width / 2))
   const d = some.map(([time, value]) => `M${round(inside(time))} ${bottom}V${round(y(value))}`)
-  return d.length === 0 ? '' : line(d.join(''), colour, `stroke-width="${round(Math.max(1.5, least * 0.8))}"`)
+  return d.length === 0 ? '' : line(d.join(''), colour, `stroke-width="${round(width)}"`)
 }
 
 function limit({ value, color }: Limit, { box, y }: Scale): string {

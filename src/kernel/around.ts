@@ -21,7 +21,7 @@ export interface Observer<State extends Started = Started> {
   /** Its name in `taskiq_telemetry_errors_total{part}`. */
   readonly part: string
   readonly start?: ((task: Task) => State | undefined) | undefined
-  readonly end: (task: Task, ending: Ending, state: State | undefined) => void
+  readonly end?: ((task: Task, ending: Ending, state: State | undefined) => void) | undefined
   readonly notice?: ((event: TaskEvent) => void) | undefined
 }
 
@@ -94,6 +94,7 @@ function start<Called, Result>(run: Run<Called, Result>): Result {
 function end({ chain, states, task }: Watched, ending: Ending): void {
   for (let at = chain.length - 1; at >= 0; at--) {
     const observer = chain[at] as Observer
+    if (observer.end === undefined) continue
     try {
       observer.end(task, ending, states[at])
     } catch (error) {

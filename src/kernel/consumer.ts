@@ -29,7 +29,7 @@ export function consumer<Message>(adapter: Adapter<Message>, middleware: Middlew
   const rules = rulesOf(adapter)
   return <Result>(message: Message, handler: () => Result | Promise<Result>, signal?: AbortSignal) => {
     const task = toTask(adapter, message, signal, rules)
-    const running = within(task, onion, task, handler as Next)
+    const running = within(task, onion, handler as Next)
     return (adapter.settle === undefined ? running : settle(adapter, message, task, running)) as Promise<Result>
   }
 }
@@ -71,9 +71,11 @@ export function toTask<Message>(
  * Runs `fn` with `task` as the current task and nothing else. A worker made inside a request, and whatever context was
  * active when the message arrived, must not leak in: the task starts from the root.
  */
-export function within<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {
+export function within<T>(task: Task, fn: (task: Task) => T): T
+export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg): T
+export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg): T {
   const scope: Scope = { task, bound: EMPTY }
-  return isRoot() ? shared.scope.run(scope, fn, ...args) : fromRoot(scope, fn, args)
+  return isRoot() ? shared.scope.run(scope, fn, task, arg as Arg) : fromRoot(scope, fn, task, arg as Arg)
 }
 
 function isRoot(): boolean {
@@ -85,8 +87,8 @@ function isRoot(): boolean {
   }
 }
 
-function fromRoot<T, Args extends unknown[]>(scope: Scope, fn: (...args: Args) => T, args: Args): T {
-  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, ...args))
+function fromRoot<T, Arg>(scope: Scope, fn: (task: Task, arg: Arg) => T, task: Task, arg: Arg): T {
+  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, task, arg))
 }
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */

@@ -68,9 +68,8 @@ export const METRICS_OPTIONS = {
   waitBuckets: buckets,
 } as const
 
-interface Counted extends Started {
+interface Counted extends Started, Place<Task> {
   readonly series: TaskSeries
-  readonly place: Place<Task>
 }
 
 function start(all: Instruments, task: Task): Counted {
@@ -79,7 +78,9 @@ function start(all: Instruments, task: Task): Counted {
   if (task.waitMs !== undefined) series.wait.observe(Math.max(0, task.waitMs) / 1000)
   if (task.schedule !== undefined) scheduled(all, task.schedule)
   if (task.lost) countLost(all, task, task.lost)
-  return { series, place: all.running.enter(task) } // the last thing: what has entered will leave
+  const counted: Counted = { series, item: task, before: undefined, after: undefined }
+  all.running.enter(counted) // the last thing: what has entered will leave
+  return counted
 }
 
 function end(all: Instruments, task: Task, ending: Ending, counted: Counted | undefined): void {
@@ -109,7 +110,7 @@ function end(all: Instruments, task: Task, ending: Ending, counted: Counted | un
 }
 
 function endTask(all: Instruments, task: Task, ending: Ending, counted: Counted | undefined): void {
-  if (counted !== undefined) all.running.leave(counted.place)
+  if (counted !== undefined) all.running.leave(counted)
   const series = counted?.series ?? all.ofTask(task)
   const seconds = ending.durationMs / 1000
   const span = sampledSpan(task)

@@ -1,6 +1,6 @@
 // What a server shows of the near past: the last endings, pipeline runs, spans and log lines. Bounded, and empty until used.
 import type { Logger } from 'pino'
-import { around } from '../kernel/around.ts'
+import { around, type Observer } from '../kernel/around.ts'
 import { guard } from '../kernel/faults.ts'
 import { type Ending, errorType } from '../kernel/outcome.ts'
 import { shared } from '../kernel/shared.ts'
@@ -45,28 +45,30 @@ export class Recent {
   private open_ = 0
   private untap: () => void = () => {}
 
+  // Without start and end until it is opened: so that nothing is asked of each task by what keeps nothing.
+  private readonly observer: {
+    part: string
+    start?: Observer['start']
+    end?: Observer['end']
+    notice: Observer['notice']
+  }
+
   /** @param logger whose lines are kept; undefined where nothing is logged */
   constructor(private readonly logger: Logger | undefined) {
-    this.middleware = around({
+    this.observer = {
       part: 'recent',
-      start: (task) => {
-        if (this.open_ > 0 && (task.kind === 'pipeline' || task.kind === 'step')) this.live.add(task)
-        return undefined
-      },
-      end: (task, ending) => {
-        if (this.open_ > 0) this.keep(task, ending)
-      },
+      start: undefined,
+      end: undefined,
       notice: (event) => {
         if (this.open_ > 0) this.noticed(event)
       },
-    })
+    }
+    this.middleware = around(this.observer)
   }
 
   /** Starts to keep; gives the function that lets go. */
   open(): () => void {
-    if (this.open_++ === 0 && this.logger !== undefined) {
-      this.untap = tap(this.logger, (line) => this.written.push(line, line.length * 2))
-    }
+    if (this.open_++ === 0) this.begin()
     shared.ended.add(this.keepSpan)
     let isOpen = true
     return () => {
@@ -74,10 +76,23 @@ export class Recent {
       isOpen = false
       if (--this.open_ > 0) return
       this.untap()
+      this.observer.start = undefined
+      this.observer.end = undefined
       shared.ended.delete(this.keepSpan)
       for (const ring of [this.outcomes, this.runs, this.ended, this.written]) ring.clear()
       this.live.clear()
     }
+  }
+
+  private begin(): void {
+    if (this.logger !== undefined) {
+      this.untap = tap(this.logger, (line) => this.written.push(line, line.length * 2))
+    }
+    this.observer.start = (task) => {
+      if (task.kind === 'pipeline' || task.kind === 'step') this.live.add(task)
+      return undefined
+    }
+    this.observer.end = (task, ending) => this.keep(task, ending)
   }
 
   /** Latest first. */

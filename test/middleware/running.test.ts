@@ -1,6 +1,12 @@
 // The list of running tasks: oldest first, whoever leaves, and a set to those who read it.
 import { describe, expect, it } from 'vitest'
-import { Running } from '../../src/middleware/metrics/running.ts'
+import { type Place, Running } from '../../src/middleware/metrics/running.ts'
+
+function placed(running: Running<string>, item: string): Place<string> {
+  const place = { item, before: undefined, after: undefined }
+  running.enter(place)
+  return place
+}
 
 describe('the running tasks', () => {
   it.each([
@@ -13,16 +19,16 @@ describe('the running tasks', () => {
     [['d', 'a', 'c', 'b'], []],
   ])('stay in their order when %s leave', (leaving, left) => {
     const running = new Running<string>()
-    const places = new Map(['a', 'b', 'c', 'd'].map((item) => [item, running.enter(item)]))
+    const places = new Map(['a', 'b', 'c', 'd'].map((item) => [item, placed(running, item)]))
     for (const item of leaving) running.leave(places.get(item) as never)
     expect([[...running], running.size]).toEqual([left, left.length])
-    running.enter('e')
+    placed(running, 'e')
     expect([...running]).toEqual([...left, 'e'])
   })
 
   it('are a set to those who read them', () => {
     const running = new Running<string>()
-    for (const item of ['a', 'b']) running.enter(item)
+    for (const item of ['a', 'b']) placed(running, item)
     const set: ReadonlySet<string> = running
     const told: string[] = []
     set.forEach((item, key, all) => void told.push(item + key + all.size))

@@ -7,19 +7,18 @@ export interface Place<Item> {
   after: Place<Item> | undefined
 }
 
-/** A set to those who read it; who adds gets a place, and gives it back once. */
+/** A set to those who read it; who enters makes a place, and leaves it once. */
 export class Running<Item> implements ReadonlySet<Item> {
   size = 0
   private first: Place<Item> | undefined
   private last: Place<Item> | undefined
 
-  enter(item: Item): Place<Item> {
-    const place: Place<Item> = { item, before: this.last, after: undefined }
+  enter(place: Place<Item>): void {
+    place.before = this.last
     if (this.last === undefined) this.first = place
     else this.last.after = place
     this.last = place
     this.size++
-    return place
   }
 
   leave({ before, after }: Place<Item>): void {

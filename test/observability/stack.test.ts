@@ -1,17 +1,19 @@
 // The stack's files: compose by the compose specification's schema, Prometheus and Alertmanager by their own tools, and
-// Tempo, Loki and Grafana's provisioning by what each must say for the others to find it.
+// Tempo, Loki, Vector and Grafana's provisioning by schemas of our own and what each must say for the others to find it.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Ajv } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { DCLinter } from 'dclint'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { amtool, promtool } from '../../scripts/prometheus/index.ts'
 import { runObservability } from '../../src/cli/observability.ts'
 import { ROOT } from '../support/staged.ts'
+import { DATASOURCES, LOKI, PROVIDERS, TEMPO, VECTOR, VECTOR_TESTS } from './schemas.ts'
 
 interface Service {
   readonly image?: string
@@ -299,6 +301,23 @@ describe('Grafana', () => {
     )
     const mounted = stack.services.grafana?.volumes?.map((volume) => volume.split(':')[1])
     for (const { options } of providers) expect(mounted).toContain(options.path)
+  })
+})
+
+describe('by schema', () => {
+  const ajv = new Ajv2020({ strict: false, allErrors: true })
+
+  it.each([
+    ['tempo/tempo.yaml', TEMPO],
+    ['loki/loki.yaml', LOKI],
+    ['vector/vector.yaml', VECTOR],
+    ['vector/tests.yaml', VECTOR_TESTS],
+    ['grafana/provisioning/datasources/datasources.yaml', DATASOURCES],
+    ['grafana/provisioning/dashboards/dashboards.yaml', PROVIDERS],
+  ])('%s says only what its reader knows', (file, schema) => {
+    const validate = ajv.compile(schema)
+    validate(yamlOf(join('observability', file)))
+    expect(validate.errors ?? []).toEqual([])
   })
 })
 

@@ -1,13 +1,5 @@
 // A line as pino wrote it -> a log record of OpenTelemetry: body, severity, time, trace, and everything else as attributes.
-import {
-  type Context,
-  createContextKey,
-  isValidSpanId,
-  isValidTraceId,
-  ROOT_CONTEXT,
-  TraceFlags,
-  trace,
-} from '@opentelemetry/api'
+import { type Context, isValidSpanId, isValidTraceId, ROOT_CONTEXT, TraceFlags, trace } from '@opentelemetry/api'
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import { ATTR } from '../kernel/names.ts'
 
@@ -20,12 +12,6 @@ const SEVERITIES: Readonly<Record<string, number>> = {
 }
 
 const MAX_LINE = 64 * 1_024
-
-// The key by which OpenTelemetry's SDK knows that nothing is to be traced; equal names make equal keys.
-const SUPPRESS = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
-
-/** Whether this is the SDK itself at work. */
-export const isUntraced = (active: Context): boolean => active.getValue(SUPPRESS) === true
 
 /** Undefined for what is no line of JSON, or too long to be sent. */
 export function recordOf(line: string, active: Context): LogRecord | undefined {

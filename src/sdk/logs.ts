@@ -7,8 +7,8 @@ import { shared } from '../kernel/shared.ts'
 import { VERSION } from '../kernel/version.ts'
 import { env, list } from './environment.ts'
 import type { StartOptions } from './face.ts'
-import { isUntraced, recordOf } from './log-record.ts'
-import { type Delivery, otlp } from './otlp.ts'
+import { recordOf } from './log-record.ts'
+import { type Delivery, isSending, otlp } from './otlp.ts'
 import { load } from './packages.ts'
 import type { Problems } from './problems.ts'
 import { otlpEnv } from './protocol.ts'
@@ -75,7 +75,7 @@ function onLine(take: (line: string, active: Context) => void): () => void {
   const sink = (line: string): void => {
     const active = context.active()
     // What an exporter, or a logger of the SDK's own voice, has to say about sending would be sent, and so on without end.
-    if (isTaking || isUntraced(active)) return
+    if (isTaking || isSending(active)) return
     isTaking = true
     try {
       take(line, active)

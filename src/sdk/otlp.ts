@@ -1,5 +1,6 @@
 // OTLP: the SDK's own exporter of spans or log lines, watched, and let go of in the end.
 import type { Agent } from 'node:http'
+import { type Context, context, createContextKey } from '@opentelemetry/api'
 import { fault, guard } from '../kernel/faults.ts'
 import type { DestinationStatus } from './face.ts'
 import type { Problems } from './problems.ts'
@@ -17,6 +18,12 @@ export interface Delivery {
 export interface Otlp<Item> extends Delivery {
   readonly exporter: Required<Exporter<Item>>
 }
+
+// Not the SDK's own key for what is not to be traced: a watch's polls are not, and their lines are to be sent.
+const SENDING = createContextKey('taskspan sending')
+
+/** Whether this is an exporter at work. */
+export const isSending = (active: Context): boolean => active.getValue(SENDING) === true
 
 // ExportResultCode, of a package that is not ours to import.
 const SUCCESS = 0
@@ -46,7 +53,7 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
     export(items, done) {
       const sent = new Promise<ExportResult>((resolve) => {
         try {
-          exporter.export(items, resolve)
+          context.with(context.active().setValue(SENDING, true), () => exporter.export(items, resolve))
         } catch (error) {
           resolve({ code: FAILED, error: error as Error })
         }

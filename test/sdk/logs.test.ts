@@ -1,5 +1,5 @@
 // Log lines over OTLP: which ones, what becomes of their fields, and that sending them harms nobody.
-import { diag, trace } from '@opentelemetry/api'
+import { context, createContextKey, diag, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { pino } from 'pino'
 import { bind, log, logger, pinoOptions } from 'taskspan/logging'
 import { type Sdk, type StartOptions, start } from 'taskspan/sdk'
@@ -50,8 +50,16 @@ describe('what is sent', () => {
     own.warn('of a logger')
     own.child({}).debug('below its level')
     pino(pinoOptions(), out).error('of a pino with our options')
+    const untraced = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
+    context.with(ROOT_CONTEXT.setValue(untraced, true), () => own.warn('of a watch, which is not traced'))
     expect(await sdk?.flush()).toBe(true)
-    const expected = ['inside', 'task.succeeded', 'of a logger', 'of a pino with our options']
+    const expected = [
+      'inside',
+      'task.succeeded',
+      'of a logger',
+      'of a pino with our options',
+      'of a watch, which is not traced',
+    ]
     expect(bodies(backend)).toEqual(expected)
     expect(stdout.map((line) => JSON.parse(line).message)).toEqual(expected)
     expect(backend.requests.map(({ path }) => path)).toContain('/v1/logs')
@@ -59,7 +67,7 @@ describe('what is sent', () => {
       problems: [],
       destinations: [
         { signal: 'traces' },
-        { signal: 'logs', target: `${backend.url}/v1/logs`, delivered: 4, failed: 0 },
+        { signal: 'logs', target: `${backend.url}/v1/logs`, delivered: 5, failed: 0 },
       ],
     })
   })

@@ -381,6 +381,14 @@ describe('what is missing or wrong', { timeout: 60_000 }, () => {
     ])
   })
 
+  it('so are those that log lines are sent with, when they are asked for', async () => {
+    const env = { ...named(await backend()), OTEL_LOGS_EXPORTER: 'otlp' }
+    const missing = (name: string) => [`no log lines are sent: ${name} is not installed: npm install ${name}`]
+    expect(problems(await run(code, env))).toEqual(missing('@opentelemetry/sdk-logs'))
+    const packages = ['@opentelemetry/sdk-logs']
+    expect(problems(await run(code, env, { packages }))).toEqual(missing('@opentelemetry/exporter-logs-otlp-http'))
+  })
+
   it('a switch that there is not, and a value that is none, are named', async () => {
     const env = { TASKSPAN_INSTRUMENT_HTTP: 'false', TASKSPAN_INSTRUMENT_SQL_WORKERS: 'maybe' }
     expect(problems(await run(code, { ...named(await backend()), ...env }))).toEqual([

@@ -1,7 +1,18 @@
 // The table of faults. A row is an export of a file in rows/; its place in the table is its place in this list.
 import type { Fault } from './fault.ts'
 import { carriers } from './rows/carriers.ts'
+import { contexts } from './rows/context.ts'
+import { outcomes, privacy, truths } from './rows/handlers.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
 
-export const FAULTS: readonly Fault[] = [carriers, poisoned, throwingAroundTasks, throwingAroundSends]
+export const FAULTS: readonly Fault[] = [
+  carriers,
+  poisoned,
+  throwingAroundTasks,
+  throwingAroundSends,
+  outcomes,
+  truths,
+  privacy,
+  contexts,
+]

@@ -27,6 +27,8 @@ export interface Part {
   readonly sabotage?: (bench: Bench) => unknown
   /** Default: everybody, but for options only those who know them. */
   readonly contenders?: readonly ContenderName[]
+  /** Whether a scrape may be without the tasks: what it reads is what is broken. */
+  readonly blind?: true
   /** Where no other place has it. */
   readonly place?: Bench['place']
 }
@@ -142,6 +144,7 @@ const PROM: readonly Part[] = [
   })),
   ...(['getSingleMetric', 'registerMetric', 'removeSingleMetric'] as const).map((method) => ({
     title: `the registry's ${method}()`,
+    blind: true,
     sabotage: (bench: Bench) => broken(bench.recorded.metrics.registry, method)(bench),
   })),
   {
@@ -159,11 +162,22 @@ const loggerWithout = (method: string, value: unknown = boom): TelemetryOptions 
   return { logger: logger as never }
 }
 
+/** What happens to the logger once it has been accepted. */
+function childless(): Part {
+  const options = loggerWithout('isSilent')
+  return {
+    title: "the logger's child()",
+    options,
+    sabotage: () => void Object.assign(options.logger as object, { child: boom }),
+  }
+}
+
 const LOGS: readonly Part[] = [
-  ...[...Object.keys(methods), 'child', 'bindings'].map((method) => ({
+  ...[...Object.keys(methods), 'bindings'].map((method) => ({
     title: `the logger's ${method}()`,
     options: loggerWithout(method),
   })),
+  childless(),
   { title: "the logger's level", options: loggerWithout('level', { get: boom }) },
   {
     title: "the logger's serialisers",

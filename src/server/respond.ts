@@ -1,8 +1,8 @@
 // One request from its arrival to its answer, unseen by tracing and logging, and never throwing.
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
-import { fault } from '../kernel/faults.ts'
+import { createContextKey, ROOT_CONTEXT, type Span, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
+import { fault, guard } from '../kernel/faults.ts'
 import { runInContext } from '../kernel/propagation.ts'
 import { shared } from '../kernel/shared.ts'
 import { admit, type Gate } from './access.ts'
@@ -30,6 +30,7 @@ export function respond(
   const found = path === undefined ? undefined : routes.find(path)
   if (found === undefined && next !== undefined) return next()
 
+  forget(trace.getActiveSpan())
   const gone = new AbortController()
   // A client that reads nothing, or a source that never answers, holds nothing for ever.
   let limit = setTimeout(() => response.destroy(), LIMIT_MS)
@@ -65,6 +66,16 @@ export function respond(
     const refusal = error instanceof Refusal ? error : INTERNAL
     const body = errorBody(refusal, requestIdOf(request), traceIdOf(request))
     send(request, response, { ...desk.writer.json(body, refusal.status), headers: refusal.headers })
+  })
+}
+
+// In a server of the user's an HTTP instrumentation has begun a span before it is known whose path this is. What is not
+// sampled is sent by no SDK.
+function forget(span: Span | undefined): void {
+  if ((span as { readonly kind?: unknown } | undefined)?.kind !== SpanKind.SERVER) return
+  guard('server', 'span', () => {
+    const own = span?.spanContext()
+    if (own !== undefined) own.traceFlags &= ~TraceFlags.SAMPLED
   })
 }
 

@@ -148,6 +148,31 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
     expect(outline(worker)).toEqual(['GET', 'GET > GET', 'GET > GET'])
   })
 
+  it('a scrape of an API’s own server is no span, and neither is what it asks', async () => {
+    const to = await backend()
+    const { stdout } = await run(
+      `import { createServer } from 'node:http'
+       import { handler } from 'taskspan/server'
+       ${TASK}
+       const checks = { clips: async () => (await fetch(url)).ok }
+       const observe = handler({ telemetry: telemetry({ logging: false }), sdk, checks })
+       const api = createServer((request, response) => observe(request, response, () => response.end('mine')))
+       await new Promise((resolve) => api.listen(0, '127.0.0.1', resolve))
+       for (const path of ['/metrics', '/ready', '/clips']) {
+         console.log((await fetch('http://127.0.0.1:' + api.address().port + path)).status)
+       }
+       api.closeAllConnections()
+       api.close()
+       observe.close()
+       await end()`,
+      { ...named(to, 'api'), TASKSPAN_INSTRUMENT_HTTP_SERVER: 'true' },
+    )
+    expect(stdout).toMatch(/^200\n200\n200\n/)
+    const paths = to.spans().map(({ attributes }) => text(attributes, 'url.path'))
+    // What /ready asks is another server of this process; it is called without a trace, and begins one.
+    expect(paths.sort()).toEqual(['/', '/clips'])
+  })
+
   it('SQL calls are spans with their statement, without its values', async () => {
     const [to, database] = [await backend(), await postgres()]
     onTestFinished(database.close)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { redisUrl } from '../support/redis.ts'
+import { bullmqPrefix, redisUrl } from '../support/redis.ts'
 import { type Staged, stage } from '../support/staged.ts'
 import { postgres } from './postgres.ts'
 import { type Receiver, receiver, text } from './receiver.ts'
@@ -122,6 +122,30 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
       '/clips?token=REDACTED',
     ])
     expect(JSON.stringify(to.requests.map(({ body }) => body.toString()))).not.toContain('secret')
+  })
+
+  it('so are those of a BullMQ worker, and its own calls of Redis are not', async () => {
+    const to = await backend()
+    const { stderr } = await run(
+      `import { createServer } from 'node:http'
+       import { Queue, Worker } from 'bullmq'
+       import { bullmq, propagation } from 'taskspan/bullmq'
+       ${TASK}
+       const options = { connection: { url: ${JSON.stringify(redisUrl())} }, prefix: ${JSON.stringify(bullmqPrefix())} }
+       const queue = new Queue('render', { ...options, telemetry: propagation() })
+       const handler = bullmq(telemetry({ logging: false }))(async () => (await fetch(url)).status)
+       const worker = new Worker('render', handler, options)
+       const done = new Promise((resolve) => worker.on('completed', resolve))
+       await queue.add('render_clip', {})
+       await done
+       await worker.close()
+       await queue.close()
+       await end()`,
+      named(to),
+      { packages: ['bullmq', 'ioredis', '@opentelemetry/instrumentation-ioredis'] },
+    )
+    expect(stderr).toBe('')
+    expect(outline(to)).toEqual(['send render', 'send render > taskiq.render_clip', 'taskiq.render_clip > GET'])
   })
 
   it('an API’s requests are spans, and what they call is inside', async () => {

@@ -15,6 +15,7 @@ import {
   selectors,
 } from './expressions.ts'
 import { WORKERS } from './fleet/fleet.ts'
+import { snippets } from './snippets.ts'
 import { keep, raise, type Stage } from './stage.ts'
 
 let stage: Stage
@@ -68,6 +69,15 @@ async function unmatched(expression: string): Promise<string[]> {
   })
   return (await Promise.all(found)).flat()
 }
+
+it('every query of a runbook is answered, and asks for series that there are', async () => {
+  const nothing: string[] = []
+  for (const { title, text } of snippets('promql')) {
+    await query(url, text) // an empty answer is what some of them hope for
+    for (const selector of await unmatched(text)) nothing.push(`${title}: ${selector} matches nothing`)
+  }
+  expect(nothing).toEqual([])
+})
 
 describe('every query of a dashboard', () => {
   it.each(dashboards)('of %s finds what it asks for', async (file) => {

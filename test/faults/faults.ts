@@ -3,6 +3,7 @@ import type { Fault } from './fault.ts'
 import { carriers } from './rows/carriers.ts'
 import { contexts } from './rows/context.ts'
 import { outcomes, privacy, truths } from './rows/handlers.ts'
+import { misuse } from './rows/misuse.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
 
@@ -15,4 +16,5 @@ export const FAULTS: readonly Fault[] = [
   truths,
   privacy,
   contexts,
+  misuse,
 ]

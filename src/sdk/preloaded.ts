@@ -1,4 +1,5 @@
 // What `node --import taskspan/register` does before the application is loaded, and leaves to the first start().
+import { isMainThread, parentPort } from 'node:worker_threads'
 import { type Begun, begin } from './begin.ts'
 import { env, isTrue } from './environment.ts'
 import { identify } from './identify.ts'
@@ -21,7 +22,7 @@ export function preloaded(): Begun | undefined {
 
 /** Without a name in the environment the SDK is left to the application's start(), which knows it. Never throws. */
 export function preload(): void {
-  if (isTrue('OTEL_SDK_DISABLED')) return
+  if (isTrue('OTEL_SDK_DISABLED') || isLoader()) return
   const problems = new Problems()
   try {
     const { app, worker } = identify({}).identity
@@ -37,6 +38,9 @@ export function preload(): void {
     problems.add('register', `taskspan/register failed: ${error instanceof Error ? error.message : error}`, error)
   }
 }
+
+// What is preloaded with `--require` Node also loads into the thread in which it runs loaders, which is nobody's.
+const isLoader = (): boolean => !isMainThread && parentPort === null
 
 // Somebody who only uses taskspan/register must hear of it, also where the process ends soon.
 function expectStart(problems: Problems): void {

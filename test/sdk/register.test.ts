@@ -30,7 +30,7 @@ interface Ended {
 async function run(
   code: string,
   env: Record<string, string>,
-  { packages = [] as string[], preload = true, file = 'app.mjs' } = {},
+  { packages = [] as string[], preload = '--import', file = 'app.mjs' } = {},
 ): Promise<Ended> {
   const project = await staged.project([...NEEDED, ...OTEL, ...packages])
   await writeFile(join(project, 'package.json'), '{"type":"module"}')
@@ -38,7 +38,7 @@ async function run(
   const kept = Object.entries(process.env).filter(([name]) => !/^(OTEL_|TASKSPAN_|VITEST|NODE_OPTIONS)/.test(name))
   const started = spawn(
     process.execPath,
-    [...(preload ? ['--import', 'taskspan/register'] : []), join(project, file)],
+    [...(preload === '' ? [] : [preload, 'taskspan/register']), join(project, file)],
     {
       cwd: project,
       env: { ...Object.fromEntries(kept), ...env },
@@ -321,7 +321,7 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
     expect(outline(workers)).toEqual(['taskiq.render_clip'])
   })
 
-  it('instruments CommonJS as well', async () => {
+  it.each(['--import', '--require'])('instruments CommonJS as well, with %s', async (preload) => {
     const to = await backend()
     const { stderr } = await run(
       `const { createServer, get } = require('node:http')
@@ -342,7 +342,7 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
          sdk.close()
        })`,
       { ...named(to), TASKSPAN_INSTRUMENT_REDIS: 'true' },
-      { packages: ['ioredis', '@opentelemetry/instrumentation-ioredis'], file: 'app.cjs' },
+      { packages: ['ioredis', '@opentelemetry/instrumentation-ioredis'], file: 'app.cjs', preload },
     )
     expect(stderr.replace(/.*ExperimentalWarning.*\n.*\n/, '')).toBe('')
     expect(outline(to)).toEqual(['taskiq.render_clip', 'taskiq.render_clip > GET', 'taskiq.render_clip > get'])
@@ -461,7 +461,7 @@ describe('start() alone', { timeout: 60_000 }, () => {
        await end()
        console.log(get.toString().includes('outgoing'))`,
       named(to),
-      { preload: false },
+      { preload: '' },
     )
     expect(outline(to)).toEqual(['taskiq.render_clip', 'taskiq.render_clip > GET'])
     expect(stdout).toMatch(/"problems":\[\].*\nfalse\n$/) // and gives it back
@@ -471,7 +471,7 @@ describe('start() alone', { timeout: 60_000 }, () => {
     const loaded = (imports: string) =>
       run(`import { createServer } from 'node:http'\n${imports}\n${TASK} await end()`, named_, {
         packages: LIBRARIES,
-        preload: false,
+        preload: '',
       })
     expect(problems(await loaded("import 'pg'; import 'openai'"))).toEqual([
       'loaded before start(), so that their calls make no spans: pg, openai; run node --import taskspan/register',
@@ -498,7 +498,7 @@ describe('start() alone', { timeout: 60_000 }, () => {
          await sdk.close()
        })`,
       named(to),
-      { packages: LIBRARIES, preload: false, file: 'app.cjs' },
+      { packages: LIBRARIES, preload: '', file: 'app.cjs' },
     )
     expect(stderr.replace(/.*ExperimentalWarning.*\n.*\n/, '')).toBe('')
     expect(outline(to)).toEqual(['one', 'one > pg.query:SELECT shop'])

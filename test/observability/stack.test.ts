@@ -63,7 +63,7 @@ describe('Alertmanager', () => {
   it('takes it with Slack, e-mail, PagerDuty and Discord, when their # are taken away', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'taskspan-alertmanager-'))
     onTestFinished(() => rmSync(directory, { recursive: true }))
-    const text = textOf(file).replaceAll(/^# /gm, '')
+    const text = textOf(file).replaceAll(/^( *)# /gm, '$1')
     const config = parse(text) as { global: object; receivers: readonly object[] }
     const kinds = new Set(config.receivers.flatMap((receiver) => Object.keys(receiver)))
     expect([...kinds].sort()).toEqual([

@@ -15,7 +15,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
   const events = new QueueEvents(name, { ...own, lastEventId: '0-0' })
   const sender = by.queue(name, own)
   const flows = by.flows(own)
-  const inject = <O extends object>(options: O): O => by.inject?.('BullMQ', options) ?? options
+  const plainFlows = plain.flows(own)
   const workers: Worker[] = []
   const runs = new Map<string, number>()
   const endings = new Waiting()
@@ -25,6 +25,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
   queue.on('error', () => {})
   sender.on('error', () => {})
   flows.on('error', () => {})
+  plainFlows.on('error', () => {})
   events.on('error', () => {})
 
   const look = async (id: string): Promise<Fate> => fateOf((await queue.getJob(id)) as Job)
@@ -95,15 +96,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
             children: [{ name: 'clip', queueName: name, opts: { jobId: 'child' } }],
           }),
       },
-      ...(by.inject === undefined
-        ? []
-        : [
-            {
-              title: 'inject()',
-              ids: ['injected'],
-              send: () => queue.add('render', {}, inject({ jobId: 'injected' })),
-            },
-          ]),
+      ...(by.byHand?.senders(queue, plainFlows) ?? []),
       {
         title: 'upsertJobScheduler()',
         ids: [/* an id of BullMQ's own */ 'tick'],
@@ -113,7 +106,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
     scrape: by.scrape,
     async close() {
       await stop()
-      await Promise.all([queue.close(), sender.close(), flows.close(), events.close()])
+      await Promise.all([queue.close(), sender.close(), flows.close(), plainFlows.close(), events.close()])
     },
   }
 }

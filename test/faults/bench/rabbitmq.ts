@@ -112,7 +112,7 @@ export async function rabbitmqLane({ amqp }: BrokerUrls, by: Instrumented): Prom
 
 type Publish = (content: Buffer, options: Options.Publish) => Promise<void>
 
-function sendersOf(publish: Publish, { inject }: Instrumented, plainly: Publish): Sender[] {
+function sendersOf(publish: Publish, { byHand }: Instrumented, plainly: Publish): Sender[] {
   const body = Buffer.from('{}')
   const frozen = Object.freeze({ messageId: 'frozen', type: 'render', headers: Object.freeze({ a: 1 }) })
   const shared = { type: 'render', messageId: 'shared', headers: { a: 1 } }
@@ -122,7 +122,7 @@ function sendersOf(publish: Publish, { inject }: Instrumented, plainly: Publish)
     await publish(body, shared)
     if (!isDeepStrictEqual(shared, before)) throw new Error(`the caller's options are now ${JSON.stringify(shared)}`)
   }
-  const injected = inject && (() => plainly(body, inject('RabbitMQ', { messageId: 'injected', type: 'render' })))
+  const injected = byHand && (() => plainly(body, byHand.inject({ messageId: 'injected', type: 'render' })))
   return [
     { title: 'publish()', ids: ['published'], send: () => publish(body, { messageId: 'published', type: 'render' }) },
     { title: 'publish() with frozen options', ids: ['frozen'], send: () => publish(body, frozen) },

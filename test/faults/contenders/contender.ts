@@ -2,6 +2,7 @@
 import type { ChannelModel, ConfirmChannel, ConsumeMessage, Options } from 'amqplib'
 import type { FlowProducer, Processor, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq'
 import type { TelemetryOptions } from 'taskspan/telemetry'
+import type { Sender } from '../bench/lane.ts'
 import type { Bench, ContenderName, Place } from '../fault.ts'
 
 /** A contender at work. */
@@ -24,8 +25,11 @@ export interface Instrumented {
     options: Options.Publish,
     answered?: (error: unknown) => void,
   ): boolean
-  /** Options for a message that a plain client sends, where it has such a thing. */
-  readonly inject?: <O extends object>(broker: Place, options: O) => O
+  /** What it does for messages that plain clients send, where it has such a thing. */
+  readonly byHand?: {
+    readonly inject: (options: Options.Publish) => Options.Publish
+    readonly senders: (queue: Queue, flows: FlowProducer) => readonly Sender[]
+  }
   /** Its metrics as a scrape gives them; undefined where it has no such thing. */
   readonly scrape?: () => Promise<string>
 }

@@ -1,8 +1,10 @@
 // taskspan, as its README says.
+import type { FlowProducer, Queue } from 'bullmq'
 import { amqp, inject as amqpInject } from 'taskspan/amqp'
-import { bullmq, inject as bullmqInject, propagation } from 'taskspan/bullmq'
+import { bullmq, inject, injectBulk, injectFlow, propagation } from 'taskspan/bullmq'
 import { render } from 'taskspan/metrics'
 import { telemetry } from 'taskspan/telemetry'
+import type { Sender } from '../bench/lane.ts'
 import type { Contender } from './contender.ts'
 import { plain } from './plain.ts'
 
@@ -28,8 +30,29 @@ export const taskspan: Contender = {
         after(() => consumer.close({ graceMs: 0 }))
       },
       publish: (channel, queue, content, given, answered) => publish(channel, '', queue, content, given, answered),
-      inject: (broker, given) => (broker === 'BullMQ' ? bullmqInject(given) : amqpInject(given)),
+      byHand: { inject: (given) => amqpInject(given), senders },
       scrape: async () => (await render(recorded.metrics.registry, 'application/openmetrics-text')).body,
     }
   },
 }
+
+const senders = (queue: Queue, flows: FlowProducer): Sender[] => [
+  { title: 'inject()', ids: ['by-hand'], send: () => queue.add('render', {}, inject({ jobId: 'by-hand' })) },
+  {
+    title: 'injectBulk()',
+    ids: ['by-hand-1', 'by-hand-2'],
+    send: () =>
+      queue.addBulk(injectBulk([1, 2].map((n) => ({ name: 'clip', data: {}, opts: { jobId: `by-hand-${n}` } })))),
+  },
+  {
+    title: 'injectFlow()',
+    ids: ['by-hand-parent', 'by-hand-child'],
+    send: () =>
+      flows.add(
+        injectFlow({
+          ...{ name: 'export', queueName: queue.name, opts: { jobId: 'by-hand-parent' } },
+          children: [{ name: 'clip', queueName: queue.name, opts: { jobId: 'by-hand-child' } }],
+        }),
+      ),
+  },
+]

@@ -40,7 +40,7 @@ export const outcomes: Fault = {
   places: ['BullMQ', 'RabbitMQ'],
   cases: (form, place) =>
     casesOf(place, { ...form, name: 'long' }, async (bench, ending) => {
-      const lanes = [await bench.openPlain(), await bench.open()] as const
+      const lanes = [await bench.openPlain(), await bench.open({ onFailure() {} })] as const
       const [expected, got] = await Promise.all(
         lanes.map(async (lane) => {
           await run(lane, ending)

@@ -25,9 +25,11 @@ export function compose(...middlewares: Middleware[]): Middleware {
   }
   const parts = middlewares.flatMap((item) => composed.get(item) ?? [item])
   const layers = toLayers(parts)
+  const [first] = layers
   const enterOnion = (task: Task, next: Next): Promise<unknown> => {
-    if (parts.length > 0) task.onion ??= onion
-    return run(layers, 0, task, next)
+    if (first === undefined) return safely(next)
+    task.onion ??= onion
+    return layers.length === 1 ? first(task, next) : run(layers, 0, task, next)
   }
   const onion: Middleware = Object.assign(enterOnion, {
     notice(event: TaskEvent): void {

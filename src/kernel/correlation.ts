@@ -30,7 +30,11 @@ export function readsCorrelation({ correlation = [], correlate }: CorrelationOpt
 }
 
 /** The correlation values of a task: from its message, from what surrounds it, from its payload. Read once per task. */
-export function correlationOf(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
+export function correlationOf(
+  task: Task,
+  options: CorrelationOptions,
+  extracted: (task: Task) => Context,
+): Correlation {
   if (task.correlation !== undefined) return task.correlation
   const values = task.kind === 'task' ? ofMessage(task, options, extracted) : inherited(task, options)
   // Nothing is not yet an answer: of `tracing(), logging({ correlation })` the second one knows the keys.
@@ -38,12 +42,12 @@ export function correlationOf(task: Task, options: CorrelationOptions, extracted
   return values
 }
 
-function ofMessage(task: Task, options: CorrelationOptions, extracted: () => Context): Correlation {
+function ofMessage(task: Task, options: CorrelationOptions, extracted: (task: Task) => Context): Correlation {
   if (!readsCorrelation(options)) return NONE
   const { correlation = [], correlate } = options
   const values: Record<string, string> = {}
   if (correlation.length > 0) {
-    const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted()))
+    const baggage = guard('correlation', 'baggage', () => propagation.getBaggage(extracted(task)))
     for (const key of correlation) {
       const value = baggage?.getEntry(key)?.value
       if (value !== undefined) values[key] = cutValue(value)

@@ -1,4 +1,5 @@
 // One line per task, step and pipeline that says how it ended, joined to its trace; never the payload.
+import type { Context } from '@opentelemetry/api'
 import type { Logger } from 'pino'
 import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
@@ -53,7 +54,7 @@ export function logging(options: LoggingOptions = {}): Logging {
     part: 'logging',
     start(task) {
       if (task.kind === 'send' || isCall(task)) return undefined
-      correlationOf(task, options, () => extract(task.carrier))
+      correlationOf(task, options, carried)
       task.log = logger
       // At once: the run that found the loss may take hours, or be lost itself.
       for (let n = Math.min(task.lost ?? 0, 5); n > 0; n--) write(logger, 'error', () => ({ ...LOST }), 'task.lost')
@@ -82,6 +83,10 @@ export const LOGGING_OPTIONS = {
   correlation: strings,
   correlate: 'function',
 } as const
+
+function carried(task: Task): Context {
+  return extract(task.carrier)
+}
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
@@ -114,12 +119,18 @@ function ended(logger: Logger, own: OwnLines | undefined, task: Task, ending: En
   // A pipeline of a thousand steps must not write a thousand lines to say that all went well; its own line says it.
   const level = task.kind === 'step' && usual === 'info' ? 'debug' : usual
   if (outcome !== 'success' || !logger.isLevelEnabled(level) || !own?.succeeded(task, ending)) {
-    const message = outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`
-    write(logger, level, () => endFields(task, ending), message)
+    writeEnding(logger, level, task, ending, outcome === 'rejected' ? 'message.rejected' : `${task.kind}.${verb}`)
   }
-  if (task.kind === 'task' && durationMs > slowAfterMs) {
-    write(logger, 'warn', () => ({ duration_ms: round(durationMs) }), 'task.slow')
-  }
+  if (task.kind === 'task' && durationMs > slowAfterMs) slow(logger, durationMs)
+}
+
+// Functions of their own: what a closure may need is put on the heap before it is known whether there will be one.
+function writeEnding(logger: Logger, level: Level, task: Task, ending: Ending, message: string): void {
+  write(logger, level, () => endFields(task, ending), message)
+}
+
+function slow(logger: Logger, durationMs: number): void {
+  write(logger, 'warn', () => ({ duration_ms: round(durationMs) }), 'task.slow')
 }
 
 // A warning: whether it is an error is for the task to say, which may try again or go on without.
@@ -171,7 +182,7 @@ function noticed(logger: Logger, event: TaskEvent, options: LoggingOptions): voi
     case 'failed':
     case 'gave_up': {
       const { task } = event
-      correlationOf(task, options, () => extract(task.carrier))
+      correlationOf(task, options, carried)
       const fields = { ...taskFields(task), ...startFields(task), outcome: event.kind === 'lost' ? 'lost' : 'failure' }
       const error = event.error === undefined ? {} : { error: errorFields(event.error) }
       const message = event.kind === 'lost' ? 'task.lost' : 'task.failed'

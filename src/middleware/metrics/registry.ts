@@ -92,35 +92,43 @@ function create(registry: Registry, prefix: string, options: MetricsOptions, sig
         : new Values(name, metric, registry, caps, MAX_SERIES, labels)
   }
   const running = new Running<Task>()
-  const all = made as unknown as Record<CounterKey, Values> & Record<HistogramKey, Histogram>
+  const all = made as unknown as Cells
   collectGauges(all, running, caps)
   return Object.assign(all, { running, signature, caps, ofTask: taskSeries(all, own), ofStep: stepSeries(all) })
 }
 
 const USER_LABELLED: ReadonlySet<string> = new Set(['tasks', 'duration', 'wait', 'failures'])
 
-function taskSeries(
-  all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>,
-  own: [string, (task: Task) => string | undefined][],
-): (task: Task) => TaskSeries {
+type Cells = Record<CounterKey, Values> & Record<HistogramKey, Histogram>
+type OwnLabel = readonly [string, (task: Task) => string | undefined]
+
+function taskSeries(all: Cells, own: readonly OwnLabel[]): (task: Task) => TaskSeries {
   const known = new Tree<TaskSeries>(MAX_KNOWN)
   return (task) => {
-    const { queue, name, type } = task
-    let found = known.below(queue).below(name).below(type)
-    const extra = own.length === 0 ? NO_LABELS : own.map(([, read]) => labelOf(read, task))
-    for (const label of extra) found = found.below(label)
-    found.value ??= {
-      inProgress: all.inProgress.cell(queue, name),
-      wait: all.wait.cell(queue, name, ...extra),
-      ended: cells((outcome) => all.tasks.cell(queue, name, type, outcome, ...extra)),
-      duration: cells((result) => all.duration.cell(queue, name, type, result, ...extra)),
-      failed(error, count = 1, span, at = Date.now()) {
-        const cell = all.failures.cell(queue, name, type, error, ...extra)
-        cell.add(count)
-        if (span !== undefined) cell.mark(span, at)
-      },
+    let found = known.below(task.queue).below(task.name).below(task.type)
+    if (own.length === 0) {
+      found.value ??= seriesOf(all, task, NO_LABELS)
+      return found.value
     }
+    const extra = own.map(([, read]) => labelOf(read, task))
+    for (const label of extra) found = found.below(label)
+    found.value ??= seriesOf(all, task, extra)
     return found.value
+  }
+}
+
+// Apart from what finds it: the closures' variables would be put on the heap for each task, also where none is made.
+function seriesOf(all: Cells, { queue, name, type }: Task, extra: readonly string[]): TaskSeries {
+  return {
+    inProgress: all.inProgress.cell(queue, name),
+    wait: all.wait.cell(queue, name, ...extra),
+    ended: cells((outcome) => all.tasks.cell(queue, name, type, outcome, ...extra)),
+    duration: cells((result) => all.duration.cell(queue, name, type, result, ...extra)),
+    failed(error, count = 1, span, at = Date.now()) {
+      const cell = all.failures.cell(queue, name, type, error, ...extra)
+      cell.add(count)
+      if (span !== undefined) cell.mark(span, at)
+    },
   }
 }
 
@@ -130,15 +138,19 @@ function labelOf(read: (task: Task) => string | undefined, task: Task): string {
   return guard('metrics', 'labels', () => short(String(atOnce(read(task)) ?? ''))) ?? ''
 }
 
-function stepSeries(all: Record<CounterKey, Values> & Record<HistogramKey, Histogram>): (task: Task) => StepSeries {
+function stepSeries(all: Cells): (task: Task) => StepSeries {
   const known = new Tree<StepSeries>(MAX_KNOWN)
-  return ({ queue, name }) => {
-    const found = known.below(queue).below(name)
-    found.value ??= {
-      ended: cells((outcome) => all.steps.cell(queue, name, outcome)),
-      duration: cells((result) => all.stepDuration.cell(queue, name, result)),
-    }
+  return (task) => {
+    const found = known.below(task.queue).below(task.name)
+    found.value ??= stepSeriesOf(all, task)
     return found.value
+  }
+}
+
+function stepSeriesOf(all: Cells, { queue, name }: Task): StepSeries {
+  return {
+    ended: cells((outcome) => all.steps.cell(queue, name, outcome)),
+    duration: cells((result) => all.stepDuration.cell(queue, name, result)),
   }
 }
 

@@ -1,5 +1,6 @@
 // The table of faults. A row is an export of a file in rows/; its place in the table is its place in this list.
 import type { Fault } from './fault.ts'
+import { backends } from './rows/backends.ts'
 import { carriers } from './rows/carriers.ts'
 import { contexts } from './rows/context.ts'
 import { outcomes, privacy, truths } from './rows/handlers.ts'
@@ -16,5 +17,6 @@ export const FAULTS: readonly Fault[] = [
   truths,
   privacy,
   contexts,
+  backends,
   misuse,
 ]

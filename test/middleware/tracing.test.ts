@@ -228,6 +228,9 @@ describe('a step and a pipeline', () => {
     const step = spans.one('step.download')
     expect(step.kind).toBe('internal')
     expect(step.attributes).toEqual({
+      'taskiq.pipeline.name': 'analysis',
+      'taskiq.step.id': 'download',
+      'taskiq.step.attempt': 1,
       'taskiq.outcome': 'success',
       'taskiq.step.outcome': 'success',
       'taskiq.step.skip_reason': 'x'.repeat(4_096),

@@ -8,6 +8,7 @@ import { telemetry } from 'taskspan/telemetry'
 import { recordLogs, recordMetrics } from 'taskspan/testing'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { AUTHORIZED, ask, open, post, TOKEN } from './client.ts'
+import { FOREIGN_HOSTS, wrongAuthorizations } from './requests.ts'
 
 beforeEach(() => {
   for (const name of ['TASKSPAN_HOST', 'TASKSPAN_PORT', 'TASKSPAN_DEBUG_TOKEN']) vi.stubEnv(name, undefined)
@@ -133,7 +134,7 @@ describe('the token', () => {
     const { port } = await open({ debug: { token: TOKEN }, host: '0.0.0.0' })
     const served = { address: `http://127.0.0.1:${port}` }
     for (const path of ['/metrics', '/health', '/ready']) expect((await ask(served, path)).status).toBe(200)
-    for (const authorization of [undefined, '', 'Bearer', `Bearer ${TOKEN}x`, TOKEN, `Basic ${TOKEN}`, 'Bearer  ']) {
+    for (const authorization of wrongAuthorizations(TOKEN)) {
       const headers = authorization === undefined ? {} : { authorization }
       expect((await ask(served, '/debug/status', { headers })).status, authorization).toBe(401)
       expect((await ask(served, '/debug/nothing', { headers })).status).toBe(401)
@@ -162,10 +163,7 @@ describe('the token', () => {
 })
 
 describe('a foreign Host', () => {
-  const FOREIGN = ['evil.example', 'evil.example:9464', '127.0.0.1.evil.example', 'localhost.evil.example', '10.0.0.1']
-  const ODD = ['user@127.0.0.1', '127.0.0.1/x', '[::1', 'localhost:99999999', '127.0.0.1, evil.example']
-
-  it.each([...FOREIGN, ...ODD])('%j sees nothing of /debug', async (host) => {
+  it.each(FOREIGN_HOSTS)('%j sees nothing of /debug', async (host) => {
     const served = await open({ debug: { token: TOKEN } })
     expect(await asHost(served, '/debug/status', host, AUTHORIZED)).toBe(403)
     expect(await asHost(served, '/metrics', host)).toBe(200)

@@ -1,9 +1,9 @@
 // What the server's tests talk with: a server that ends with the test, JSON answers, and raw sockets.
-import { connect, type Socket } from 'node:net'
 import { type Served, type ServeOptions, serve } from 'taskspan/server'
 import { telemetry } from 'taskspan/telemetry'
 import { recordLogs, recordMetrics } from 'taskspan/testing'
 import { onTestFinished } from 'vitest'
+import { RawSocket } from './raw.ts'
 
 export const TOKEN = 'a-token-for-tests'
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
@@ -37,43 +37,9 @@ export function post(served: Pick<Served, 'address'>, path: string, body?: unkno
   return ask(served, path, { method: 'POST', headers: AUTHORIZED, ...init })
 }
 
-/** A socket that has connected, and everything that it has received so far. */
-export class Raw {
-  received = ''
-  readonly closed: Promise<void>
-
-  private constructor(readonly socket: Socket) {
-    socket.on('data', (data) => {
-      this.received += data.toString('latin1')
-    })
-    socket.on('error', () => {}) // a reset is one way to be closed
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
-  }
-
-  static async open(port: number, finished = onTestFinished): Promise<Raw> {
-    const raw = new Raw(connect(port, '127.0.0.1'))
-    finished(() => void raw.socket.destroy())
-    await new Promise((resolve) => raw.socket.once('connect', resolve).once('close', resolve))
-    return raw
-  }
-
-  /** Sends, and waits until the server has closed the connection. */
-  static async send(port: number, bytes: string | Buffer): Promise<string> {
-    const raw = await Raw.open(port)
-    raw.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
-    await raw.closed
-    return raw.received
-  }
-
-  /** Resolves when what was received matches. */
-  until(pattern: RegExp): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (pattern.test(this.received)) resolve(this.received)
-      }
-      this.socket.on('data', check)
-      this.socket.once('close', () => reject(new Error(`closed before ${pattern}: ${this.received.slice(0, 500)}`)))
-      check()
-    })
-  }
+/** Raw sockets that end with the test. */
+export type Raw = RawSocket
+export const Raw = {
+  open: (port: number, finished = onTestFinished) => RawSocket.open(port, finished),
+  send: (port: number, bytes: string | Buffer) => RawSocket.send(port, bytes, onTestFinished),
 }

@@ -46,7 +46,7 @@ if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(result
 function line({ what, value, unit = '', low, high, target, note }) {
   const spread = low === undefined ? '' : `[${low.toFixed(2)} .. ${high.toFixed(2)}]`
   const met = value <= target && (high === undefined || high <= target + 0.05)
-  const verdict = target === undefined ? '' : `target ${target.toFixed(2)} ${met ? 'met' : 'MISSED'}`
+  const verdict = target === undefined || given.smoke ? '' : `target ${target.toFixed(2)} ${met ? 'met' : 'MISSED'}`
   return [what.padEnd(44), `${value.toFixed(2)} ${unit}`.padEnd(12), spread.padEnd(16), verdict, note ?? ''].join(' ')
 }
 

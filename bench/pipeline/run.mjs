@@ -1,52 +1,53 @@
-// Side by side: contenders take turns, each turn is a process of its own, and medians are compared.
-//   npm run build && node bench/pipeline/run.mjs [turns]
-import { execFileSync } from 'node:child_process'
+// Pipelines of no-op steps: ours beside a ready-counter loop by hand and p-graph, with the same spans around each step.
+import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { estimate, median } from '../statistics.mjs'
 
-const turns = Number(process.argv[2] ?? 7)
-const contenders = ['hand', 'ours', 'ours-all', 'p-graph']
-const shapes = ['chain', 'wide', 'layered']
-const script = fileURLToPath(new URL('contender.mjs', import.meta.url))
-const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]
+export const title = 'pipelines, CPU time per step'
 
-const turn = (name, shape, size) =>
-  JSON.parse(execFileSync(process.execPath, [script, name, shape, String(size)], { encoding: 'utf8' }))
+const SCRIPT = fileURLToPath(new URL('contender.mjs', import.meta.url))
+const CONTENDERS = ['hand', 'ours', 'ours-all', 'p-graph']
+const SHAPES = ['chain', 'wide', 'layered']
+const execute = promisify(execFile)
 
-function measure(names, shape, size) {
-  const results = Object.fromEntries(names.map((name) => [name, []]))
-  for (let n = 0; n < turns; n++) for (const name of names) results[name].push(turn(name, shape, size))
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        perStep: median(results[name].map(({ perStep }) => perStep)),
-        perStepAndEdge: median(results[name].map(({ perStepAndEdge }) => perStepAndEdge)),
-      },
-    ]),
-  )
+export async function run({ smoke, progress, turns = smoke ? 1 : 7 }) {
+  const rows = []
+  for (const shape of SHAPES) {
+    const thousand = await measure(CONTENDERS, shape, smoke ? 200 : 1_000, turns, progress)
+    const { hand, ours, 'ours-all': all, 'p-graph': pGraph } = thousand
+    rows.push(
+      { what: `${shape}, 1,000 steps: by hand, with spans`, value: median(perStep(hand)), unit: 'us' },
+      { what: `${shape}, 1,000 steps: taskspan, spans`, unit: 'x hand', ...ratio(perStep(ours), perStep(hand)) },
+      { what: `${shape}, 1,000 steps: taskspan, everything`, unit: 'x hand', ...ratio(perStep(all), perStep(hand)) },
+      { what: `${shape}, 1,000 steps: taskspan, spans`, unit: 'x p-graph', ...ratio(perStep(ours), perStep(pGraph)) },
+    )
+    if (smoke) continue
+    // Where the cost of a step grows with the number of steps, this is far above 1.
+    const { ours: tenfold } = await measure(['ours'], shape, 10_000, turns, progress)
+    const growth = ratio(perStepAndEdge(tenfold), perStepAndEdge(ours))
+    rows.push({ what: `${shape}, 10,000 steps beside 1,000, step and edge`, unit: 'x', ...growth })
+  }
+  return rows
 }
 
-const us = (value) => value.toFixed(2).padStart(7)
-const times = (value) => `${value.toFixed(2)}x`.padStart(7)
-console.log(`Node ${process.version}, medians of ${turns} turns, microseconds of CPU per step\n`)
-console.log('1,000 steps    hand   spans    all  p-graph | spans/hand  all/hand  spans/p-graph')
-const thousand = {}
-for (const shape of shapes) {
-  const found = measure(contenders, shape, 1_000)
-  thousand[shape] = found
-  const { hand, ours, 'ours-all': all, 'p-graph': pGraph } = found
-  console.log(
-    shape.padEnd(11),
-    ...[hand, ours, all, pGraph].map(({ perStep }) => us(perStep)),
-    '|',
-    times(ours.perStep / hand.perStep).padStart(10),
-    times(all.perStep / hand.perStep).padStart(9),
-    times(ours.perStep / pGraph.perStep).padStart(12),
-  )
+// Contenders take turns, each turn is a process of its own.
+async function measure(names, shape, size, turns, progress) {
+  const found = Object.fromEntries(names.map((name) => [name, []]))
+  for (let turn = 0; turn < turns; turn++) {
+    progress(`${shape}, ${size} steps, turn ${turn + 1} of ${turns}`)
+    for (const name of turn % 2 === 0 ? names : names.toReversed()) {
+      const { stdout } = await execute(process.execPath, [SCRIPT, name, shape, String(size)])
+      found[name].push(JSON.parse(stdout))
+    }
+  }
+  return found
 }
-console.log('\n10,000 steps: cost per step and edge beside 1,000 steps')
-for (const shape of shapes) {
-  const { ours } = measure(['ours'], shape, 10_000)
-  const before = thousand[shape].ours.perStepAndEdge
-  console.log(shape.padEnd(11), us(before), '->', us(ours.perStepAndEdge), times(ours.perStepAndEdge / before))
+
+const perStep = (found) => found.map(({ perStep }) => perStep)
+const perStepAndEdge = (found) => found.map(({ perStepAndEdge }) => perStepAndEdge)
+
+function ratio(ours, theirs) {
+  const { median: value, low, high } = estimate(ours.map((cost, turn) => [cost / theirs[turn]]))
+  return { value, low, high }
 }

@@ -26,14 +26,14 @@ export async function run({ smoke, progress, contenders = CONTENDERS, script = S
     ...plan,
     ...(smoke ? { generations: 1, rounds: 1 } : { generations: 4, rounds: 15 }),
     question: { count: smoke ? 100 : 5_000 },
-    withinMs: 85_000,
+    budgetMs: 85_000,
     progress: (text) => progress(`CPU time, ${text}`),
   })
   const bytes = await inRounds({
     ...plan,
     ...(smoke ? { generations: 1, rounds: 1 } : { generations: 2, rounds: 2 }),
     question: { count: smoke ? 100 : 5_000, bytes: true },
-    withinMs: 20_000,
+    budgetMs: 20_000,
     execArgv: ['--expose-gc', '--max-semi-space-size=256', '--min-semi-space-size=256'],
     progress: (text) => progress(`bytes, ${text}`),
   })

@@ -28,7 +28,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
   plainFlows.on('error', () => {})
   events.on('error', () => {})
 
-  const look = async (id: string): Promise<Fate> => fateOf((await queue.getJob(id)) as Job)
+  const look = async (id: string): Promise<Fate> => fateOf(await queue.getJobState(id), (await queue.getJob(id)) as Job)
   const stop = async (): Promise<void> => {
     await Promise.all(workers.splice(0).map((worker) => worker.close(true)))
   }
@@ -61,9 +61,12 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
     async ended(id) {
       for (;;) {
         await endings.of(id)
+        endings.shut(id) // before the look: what ends during it must be seen
         const fate = await look(id)
-        if (fate.end !== 'open') return fate
-        endings.shut(id)
+        if (fate.end !== 'open') {
+          endings.open(id)
+          return fate
+        }
       }
     },
     async outcome(id) {
@@ -139,8 +142,8 @@ function optionsOf({ id, carrier, raw, attempts }: Message) {
   }
 }
 
-async function fateOf(job: Job): Promise<Fate> {
-  const state = await job.getState()
+// The state was asked for before the job was: what it says of its end is then there.
+function fateOf(state: string, job: Job): Fate {
   return {
     end: state === 'completed' ? 'done' : state === 'failed' ? 'given up' : 'open',
     state,

@@ -37,7 +37,7 @@ async function tasks(count) {
 }
 
 answering(async ({ count, bytes, warmUp }) => {
-  if (warmUp) await tasks(Math.max(20_000, count * 4))
+  if (warmUp) await tasks(count * 4)
   // With a young generation larger than what a round allocates, nothing is collected meanwhile: the heap's growth is
   // exactly what was allocated. Two numbers, because a measurement must not be disturbed by the other.
   if (bytes) {

@@ -237,3 +237,18 @@ it('tells every middleware of an event, also after one that throws, which is cou
   expect(heard).toHaveBeenCalledExactlyOnceWith(event)
   expect(faults()).toBe(1)
 })
+
+it('a listener that answers by a promise is not awaited, and its rejection is counted, not unhandled', async () => {
+  const faults = faultsOf('middleware', 'notice')
+  const seen = unhandled()
+  const later: Middleware = Object.assign(async (_: unknown, next: () => Promise<unknown>) => next(), {
+    notice: async () => {
+      throw new Error('the tracker is away')
+    },
+  })
+  notify(compose(later), { kind: 'dead_lettered', queue: 'orders' })
+  expect(faults()).toBe(0)
+  await turns()
+  expect(faults()).toBe(1)
+  expect(seen).toEqual([])
+})

@@ -35,8 +35,8 @@ export async function inRounds({ script, contenders, generations, rounds, questi
 }
 
 /** Has every contender answer once, all at the same time: for what is measured while nothing happens. */
-export async function atOnce({ script, contenders, question }) {
-  const processes = contenders.map((name) => start(script, name))
+export async function atOnce({ script, contenders, question, execArgv }) {
+  const processes = contenders.map((name) => start(script, name, execArgv))
   try {
     for (const each of processes) await each.ask({ ...question, warmUp: true })
     return await Promise.all(processes.map((each) => each.ask(question)))

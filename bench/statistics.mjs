@@ -26,6 +26,23 @@ export function estimate(groups, draws = 1_000) {
   }
 }
 
+/**
+ * One contender's cost as a multiple of another's, round by round: what disturbs one round of the machine disturbs both.
+ *
+ * @param {Record<string, number>[][]} ours answers by generation and round, as `inRounds` gives them
+ * @param {Record<string, number>[][]} theirs of the same rounds
+ * @param {string} measure which number of the answers
+ */
+export function ratio(ours, theirs, measure = 'cost') {
+  const { median, low, high } = estimate(
+    ours.map((group, generation) => group.map((answer, round) => answer[measure] / theirs[generation][round][measure])),
+  )
+  return { value: median, low, high }
+}
+
+/** The median of one number over all answers. */
+export const typical = (answers, measure = 'cost') => median(answers.flat().map((answer) => answer[measure]))
+
 // Seeded, so that the same measurements always give the same interval.
 function generator(seed) {
   let state = seed

@@ -1,53 +1,41 @@
-// Pipelines of no-op steps: ours beside a ready-counter loop by hand and p-graph, with the same spans around each step.
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { estimate, median } from '../statistics.mjs'
+// The cost of one step of a pipeline: chain, wide and layered graphs, each step with a span.
+import { inRounds } from '../rounds.mjs'
+import { ratio, typical } from '../statistics.mjs'
 
-export const title = 'pipelines, CPU time per step'
+export const title =
+  'one step of a pipeline of 1,000, against a ready-counter loop by hand and p-graph, with the same spans'
 
-const SCRIPT = fileURLToPath(new URL('contender.mjs', import.meta.url))
-const CONTENDERS = ['hand', 'ours', 'ours-all', 'p-graph']
 const SHAPES = ['chain', 'wide', 'layered']
-const execute = promisify(execFile)
 
-export async function run({ smoke, progress, turns = smoke ? 1 : 7 }) {
+export async function run({ smoke, progress }) {
   const rows = []
-  for (const shape of SHAPES) {
-    const thousand = await measure(CONTENDERS, shape, smoke ? 200 : 1_000, turns, progress)
-    const { hand, ours, 'ours-all': all, 'p-graph': pGraph } = thousand
-    rows.push(
-      { what: `${shape}, 1,000 steps: by hand, with spans`, value: median(perStep(hand)), unit: 'us' },
-      { what: `${shape}, 1,000 steps: taskspan, spans`, unit: 'x hand', ...ratio(perStep(ours), perStep(hand)) },
-      { what: `${shape}, 1,000 steps: taskspan, everything`, unit: 'x hand', ...ratio(perStep(all), perStep(hand)) },
-      { what: `${shape}, 1,000 steps: taskspan, spans`, unit: 'x p-graph', ...ratio(perStep(ours), perStep(pGraph)) },
-    )
-    if (smoke) continue
-    // Where the cost of a step grows with the number of steps, this is far above 1.
-    const { ours: tenfold } = await measure(['ours'], shape, 10_000, turns, progress)
-    const growth = ratio(perStepAndEdge(tenfold), perStepAndEdge(ours))
-    rows.push({ what: `${shape}, 10,000 steps beside 1,000, step and edge`, unit: 'x', ...growth })
-  }
+  for (const shape of SHAPES) rows.push(...(await ofShape(shape, smoke, progress)))
   return rows
 }
 
-// Contenders take turns, each turn is a process of its own.
-async function measure(names, shape, size, turns, progress) {
-  const found = Object.fromEntries(names.map((name) => [name, []]))
-  for (let turn = 0; turn < turns; turn++) {
-    progress(`${shape}, ${size} steps, turn ${turn + 1} of ${turns}`)
-    for (const name of turn % 2 === 0 ? names : names.toReversed()) {
-      const { stdout } = await execute(process.execPath, [SCRIPT, name, shape, String(size)])
-      found[name].push(JSON.parse(stdout))
-    }
-  }
-  return found
-}
-
-const perStep = (found) => found.map(({ perStep }) => perStep)
-const perStepAndEdge = (found) => found.map(({ perStepAndEdge }) => perStepAndEdge)
-
-function ratio(ours, theirs) {
-  const { median: value, low, high } = estimate(ours.map((cost, turn) => [cost / theirs[turn]]))
-  return { value, low, high }
+async function ofShape(shape, smoke, progress) {
+  const [small, large] = smoke ? [200, 400] : [1_000, 10_000]
+  const at = (name, size = small) => `${name}:${shape}:${size}`
+  const contenders = [at('hand'), at('p-graph'), at('ours'), at('ours-all'), at('ours', large)]
+  const answers = await inRounds({
+    script: new URL('contender.mjs', import.meta.url),
+    contenders,
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 3, rounds: 12, budgetMs: 27_000 }),
+    question: { count: smoke ? 400 : 10_000 },
+    progress: (text) => progress(`${shape}, ${text}`),
+  })
+  const [hand, pGraph, ours, all, tenfold] = contenders.map((name) => answers[name])
+  return [
+    { what: `${shape}: by hand`, value: typical(hand), unit: 'us' },
+    { what: `${shape}: p-graph`, ...ratio(pGraph, hand), unit: 'x hand' },
+    { what: `${shape}: taskspan, spans`, ...ratio(ours, hand), unit: 'x hand', target: 1.25 },
+    { what: `${shape}: taskspan, everything`, ...ratio(all, hand), unit: 'x hand', target: 2 },
+    { what: `${shape}: taskspan, spans`, ...ratio(ours, pGraph), unit: 'x p-graph', target: 0.5 },
+    {
+      what: `${shape}: a step and its edges at 10,000 steps`,
+      ...ratio(tenfold, ours, 'perStepAndEdge'),
+      unit: 'x at 1,000',
+      target: 2.5,
+    },
+  ]
 }

@@ -17,9 +17,9 @@ const memory = {
 }
 
 /** @param level of the log lines; undefined for none */
-export function ours(handler, level) {
+export function ours(handler, level, registry) {
   // Lines are made in full and thrown away, as the spans are.
   const options = level === undefined ? { logging: false } : { logger: logger({ level }, { write() {} }) }
-  const consume = consumer(memory, telemetry(options))
+  const consume = consumer(memory, telemetry({ ...options, registry }))
   return (message) => consume(message, () => handler(message))
 }

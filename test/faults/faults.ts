@@ -4,6 +4,7 @@ import { backends } from './rows/backends.ts'
 import { carriers } from './rows/carriers.ts'
 import { contexts } from './rows/context.ts'
 import { outcomes, privacy, truths } from './rows/handlers.ts'
+import { http } from './rows/http.ts'
 import { misuse } from './rows/misuse.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
@@ -18,5 +19,6 @@ export const FAULTS: readonly Fault[] = [
   privacy,
   contexts,
   backends,
+  http,
   misuse,
 ]

@@ -1,37 +1,12 @@
 // Every part below and beside ours that can throw, one at a time; the conformance suite's own are among them.
-import { metrics as otelMetrics, type Span, type Tracer, trace } from '@opentelemetry/api'
-import {
-  BasicTracerProvider,
-  BatchSpanProcessor,
-  SimpleSpanProcessor,
-  type SpanExporter,
-} from '@opentelemetry/sdk-trace-base'
 import { pino } from 'pino'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import { serve } from 'taskspan/server'
 import { type TelemetryOptions, telemetry } from 'taskspan/telemetry'
 import { FAULTY, FAULTY_ON_FAILURE, FAULTY_SENDERS } from '../../conformance/faulty.ts'
 import type { Bench, ContenderName } from '../fault.ts'
-
-const boom = (): never => {
-  throw new Error('telemetry broke')
-}
-
-export interface Part {
-  readonly title: string
-  /** Handed to contenders that have such an option. */
-  readonly options?: TelemetryOptions
-  /** Puts the fault in place before the contender starts. */
-  readonly arrange?: (bench: Bench) => unknown
-  /** Puts it in place once the contender has started. */
-  readonly sabotage?: (bench: Bench) => unknown
-  /** Default: everybody, but for options only those who know them. */
-  readonly contenders?: readonly ContenderName[]
-  /** Whether a scrape may be without the tasks: what it reads is what is broken. */
-  readonly blind?: true
-  /** Where no other place has it. */
-  readonly place?: Bench['place']
-}
+import { boom, type Part } from './part.ts'
+import { METER, SDK, SPANS } from './parts-otel.ts'
 
 /** Those who take such options; the careless one has most of them. */
 const WITH_OPTIONS: readonly ContenderName[] = ['taskspan', 'careless']
@@ -41,85 +16,6 @@ const KNOWN: readonly Part[] = [...FAULTY, ...FAULTY_ON_FAILURE].map(({ title, o
   ...(options && { options, contenders: WITH_OPTIONS }),
   ...(arrange && { arrange }),
 }))
-
-const provide = (options: ConstructorParameters<typeof BasicTracerProvider>[0]) => (): void => {
-  trace.disable()
-  trace.setGlobalTracerProvider(new BasicTracerProvider(options))
-}
-
-const exporter = (broken: Partial<SpanExporter>): SpanExporter => ({
-  export: (_, done) => done({ code: 0 }),
-  shutdown: async () => {},
-  ...broken,
-})
-
-const SDK: readonly Part[] = [
-  {
-    title: 'an exporter that throws, span by span',
-    arrange: provide({ spanProcessors: [new SimpleSpanProcessor(exporter({ export: boom }))] }),
-  },
-  {
-    title: 'an exporter that throws, in batches',
-    arrange: provide({
-      spanProcessors: [new BatchSpanProcessor(exporter({ export: boom }), { scheduledDelayMillis: 1 })],
-    }),
-  },
-  {
-    title: 'an exporter that calls back with an error',
-    arrange: provide({
-      spanProcessors: [
-        new SimpleSpanProcessor(exporter({ export: (_, done) => done({ code: 1, error: new Error() }) })),
-      ],
-    }),
-  },
-  {
-    title: 'the id generator, for traces',
-    arrange: provide({ idGenerator: { generateTraceId: boom, generateSpanId: () => 'b7ad6b7169203331' } }),
-  },
-  {
-    title: 'the id generator, for spans',
-    arrange: provide({
-      idGenerator: { generateTraceId: () => '0af7651916cd43dd8448eb211c80319c', generateSpanId: boom },
-    }),
-  },
-]
-
-/** A tracer of which one span method throws, and everything else works. */
-const spanWithout = (method: keyof Span) => (): void => {
-  const real = new BasicTracerProvider().getTracer('real')
-  const broken = (span: Span): Span =>
-    new Proxy(span, {
-      get(target, key) {
-        if (key === method) return boom
-        const value: unknown = Reflect.get(target, key)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-  const tracer = { startSpan: (...args) => broken(real.startSpan(...args)), startActiveSpan: boom } as Tracer
-  trace.disable()
-  trace.setGlobalTracerProvider({ getTracer: () => tracer })
-}
-
-const SPAN_METHODS = [
-  ...['spanContext', 'setAttribute', 'setAttributes', 'addEvent', 'addLink', 'addLinks', 'setStatus', 'updateName'],
-  ...['end', 'isRecording', 'recordException'],
-] as (keyof Span)[]
-
-const SPANS: readonly Part[] = SPAN_METHODS.map((method) => ({
-  title: `a span's ${method}()`,
-  arrange: spanWithout(method),
-}))
-
-/** OpenTelemetry's own metrics, which some write. */
-const METER: Part = {
-  title: "every method of OpenTelemetry's metrics",
-  arrange() {
-    otelMetrics.disable()
-    const instrument = { add: boom, record: boom }
-    const meter = new Proxy({}, { get: (_, key) => (key === 'then' ? undefined : () => instrument) })
-    otelMetrics.setGlobalMeterProvider({ getMeter: () => meter as never })
-  },
-}
 
 function broken<T extends object>(target: T, method: keyof T): (bench: Bench) => void {
   return ({ after }) => {

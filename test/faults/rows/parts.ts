@@ -1,7 +1,8 @@
 // Rows: parts of telemetry that throw, around a task and around a send.
 import { SENDER } from '../../conformance/carriers.ts'
 import { holds, ranOnce, rendering, same } from '../cases/expect.ts'
-import { PARTS, type Part, SENDING_PARTS } from '../cases/parts.ts'
+import type { Part } from '../cases/part.ts'
+import { PARTS, SENDING_PARTS } from '../cases/parts.ts'
 import type { Bench, Case, Fault, Place } from '../fault.ts'
 
 const carrier = { traceparent: SENDER.traceparent, baggage: 'request_id=r-7' }

@@ -1,14 +1,19 @@
 // The benchmarks: runs the parts asked for, one after the other, and prints one table for each.
-//   npm run bench                            all parts
-//   npm run bench -- --only task,pipeline    some of them
+//   npm run bench                            all parts, within ten minutes; kept in bench/results, README and docs/images
+//   npm run bench -- --only task,pipeline    some of them; with --keep they are kept as well
 //   npm run bench -- --smoke                 everything once and briefly, to see that it still runs; says nothing of time
 //   npm run bench -- --json results.json     the numbers as well
-// A part is a folder here with a `run.mjs` that exports `title` and `run({ smoke, progress })`. It gives rows
-// `{ what, value, unit?, low?, high?, target?, note? }`: a target is met when the value is at or below it and `high`
-// within 0.05 above.
+//   npm run bench -- --draw                  measures nothing: table and picture from what was kept
+// Another Node: PATH=<where it is>:$PATH npm run bench. Redis and RabbitMQ: those of REDIS_URL and AMQP_URL, else private ones.
+// A part is a folder here with a `run.mjs` that exports `title`, `run({ smoke, progress })`, and `brokers` if it needs
+// some. It gives rows `{ what, value, unit?, low?, high?, target?, note? }`.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { provide } from './brokers.mjs'
+import { publish } from './publish.mjs'
+import { keep } from './results.mjs'
+import { met } from './targets.mjs'
 
 const here = new URL('./', import.meta.url)
 const parts = readdirSync(here, { withFileTypes: true })
@@ -17,7 +22,13 @@ const parts = readdirSync(here, { withFileTypes: true })
   .sort()
 
 const { values: given } = parseArgs({
-  options: { only: { type: 'string' }, smoke: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    smoke: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    draw: { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
 })
 const wanted = given.only === undefined ? parts : given.only.split(',')
 const unknown = wanted.filter((part) => !parts.includes(part))
@@ -25,29 +36,39 @@ if (unknown.length > 0) {
   console.error(`bench: there is no part '${unknown.join("', '")}'; the parts are ${parts.join(', ')}.`)
   process.exit(2)
 }
+const isKept = !given.smoke && (given.keep || given.only === undefined)
 
 // One line that rewrites itself on a terminal; elsewhere a line every ten seconds.
 let saidAt = 0
 
-const machine = `Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown CPU'}`
-console.log(`${machine}, load ${loadavg()[0].toFixed(1)}`)
-const results = { machine, date: new Date().toISOString(), parts: {} }
-for (const part of wanted) {
-  const { title, run } = await import(new URL(`${part}/run.mjs`, here))
-  const startedAt = performance.now()
-  const rows = await run({ smoke: given.smoke, progress: (text) => progress(`${part}: ${text}`) })
-  progress('')
-  console.log(`\n${part}: ${title} (${Math.round((performance.now() - startedAt) / 1000)} s)`)
-  for (const row of rows) console.log(`  ${line(row)}`)
-  results.parts[part] = { title, rows }
-}
-if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(results, undefined, 2)}\n`)
+if (!given.draw) await measure()
+if (given.draw || isKept) await publish()
+process.exit() // private brokers end with this process
 
-function line({ what, value, unit = '', low, high, target, note }) {
+async function measure() {
+  const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown CPU' }
+  console.log(`Node ${machine.node}, ${machine.cores} x ${machine.cpu}, load ${loadavg()[0].toFixed(1)}`)
+  const results = {}
+  for (const part of wanted) {
+    const { title, run, brokers = [] } = await import(new URL(`${part}/run.mjs`, here))
+    await provide(brokers)
+    const [startedAt, date] = [performance.now(), new Date().toISOString()]
+    const rows = await run({ smoke: given.smoke, progress: (text) => progress(`${part}: ${text}`) })
+    progress('')
+    console.log(`\n${part}: ${title} (${Math.round((performance.now() - startedAt) / 1000)} s)`)
+    for (const row of rows) console.log(`  ${line(row)}`)
+    results[part] = { title, date, ...machine, load: loadavg()[0], rows }
+    if (isKept) keep(part, results[part])
+  }
+  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(results, undefined, 2)}\n`)
+}
+
+function line(row) {
+  const { what, value, unit = '', low, high, target, note } = row
   const spread = low === undefined ? '' : `[${low.toFixed(2)} .. ${high.toFixed(2)}]`
-  const met = value <= target && (high === undefined || high <= target + 0.05)
-  const verdict = target === undefined || given.smoke ? '' : `target ${target.toFixed(2)} ${met ? 'met' : 'MISSED'}`
-  return [what.padEnd(44), `${value.toFixed(2)} ${unit}`.padEnd(12), spread.padEnd(16), verdict, note ?? ''].join(' ')
+  const verdict =
+    target === undefined || given.smoke ? '' : `target ${target.toFixed(2)} ${met(row) ? 'met' : 'MISSED'}`
+  return [what.padEnd(52), `${value.toFixed(2)} ${unit}`.padEnd(22), spread.padEnd(16), verdict, note ?? ''].join(' ')
 }
 
 function progress(text) {

@@ -20,7 +20,7 @@ async function ofShape(shape, smoke, progress) {
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders,
-    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 3, rounds: 12, budgetMs: 27_000 }),
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 2, rounds: 16, budgetMs: 26_000 }),
     question: { count: smoke ? 400 : 10_000 },
     progress: (text) => progress(`${shape}, ${text}`),
   })

@@ -106,6 +106,7 @@ export async function bullmqLane({ redis, prefix }: BrokerUrls, by: Instrumented
         send: () => sender.upsertJobScheduler('nightly', { every: 3_600_000 }, { name: 'report' }),
       },
     ],
+    picky: [],
     scrape: by.scrape,
     async close() {
       await stop()

@@ -77,6 +77,8 @@ export interface Lane {
   count(): Promise<number>
   /** Every way in which the contender sends. */
   readonly senders: readonly Sender[]
+  /** Sends that find out what becomes of the caller's own options. */
+  readonly picky: readonly Sender[]
   /** The contender's metrics, where it has any. */
   readonly scrape: (() => Promise<string>) | undefined
   /** Ends the workers without waiting for their tasks. */

@@ -31,3 +31,11 @@ export async function ranOnce({ place }: Bench, lane: Lane, ids: readonly string
 export function sameFate(what: string, fate: Fate, expected: Fate): void {
   for (const detail of Object.keys(expected)) same(`${what}: ${detail}`, fate[detail], expected[detail])
 }
+
+/** Waits for what tells nobody that it has happened. */
+export async function until(is: () => boolean, what: string): Promise<void> {
+  for (let left = 200; !is(); left--) {
+    if (left === 0) throw new Error(`never: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}

@@ -1,7 +1,7 @@
 // Row: context. A task belongs to what sent it and to nothing else, however many run beside it.
 import { context, propagation, trace } from '@opentelemetry/api'
 import type { Delivery } from '../bench/lane.ts'
-import { holds, ranOnce, rendering, same } from '../cases/expect.ts'
+import { holds, ranOnce, rendering, same, until } from '../cases/expect.ts'
 import type { Bench, Case, Fault, Place } from '../fault.ts'
 
 const hex = (length: number, n: number): string => n.toString(16).padStart(length, 'a')
@@ -128,8 +128,10 @@ async function timers(bench: Bench): Promise<void> {
   await Promise.all(left)
   same('where the timer ran', late, [[traceOf(1), 'r-1']])
   same('where the next task ran', next, [traceOf(2)])
-  const [own] = bench.recorded.spans.spans.filter(({ traceId, kind }) => traceId === traceOf(1) && kind === 'consumer')
-  holds('the ended span does not change any more', own !== undefined && !('late' in own.attributes))
+  const own = () =>
+    bench.recorded.spans.spans.find(({ traceId, kind }) => traceId === traceOf(1) && kind === 'consumer')
+  await until(() => own() !== undefined, "the task's span has ended")
+  holds('the ended span does not change any more', !('late' in (own()?.attributes ?? {})))
 }
 
 async function sentBaggage(bench: Bench): Promise<void> {

@@ -1,7 +1,7 @@
 // Rows: whatever a handler throws or does. What the broker makes of it, what is said of it, and what must not be said.
 import type { Fate, Lane } from '../bench/lane.ts'
 import { CANARY, type Ending, endingsOf } from '../cases/endings.ts'
-import { holds, ranOnce, rendering, same, sameFate } from '../cases/expect.ts'
+import { holds, ranOnce, rendering, same, sameFate, until } from '../cases/expect.ts'
 import type { Bench, Case, Fault, Form, Place } from '../fault.ts'
 import { sample } from '../fault.ts'
 
@@ -30,6 +30,7 @@ const casesOf = (place: Place, form: Form, judge: (bench: Bench, ending: Ending)
   // The first row tries them all in the short form too.
   return (form.name === 'short' ? sample(all, 24) : all).map((ending) => ({
     title: ending.title,
+    ...(ending.title.includes('5 MB') && { patienceMs: 4 * form.patienceMs }), // it goes through Redis several times
     run: (bench) => judge(bench, ending),
   }))
 }
@@ -124,12 +125,4 @@ export const privacy: Fault = {
       for (const line of logs.lines) holds(`a line says ${CANARY}`, !JSON.stringify(line).includes(CANARY))
       holds(`a metric says ${CANARY}`, !(await lane.scrape?.())?.includes(CANARY))
     }),
-}
-
-/** Waits for what tells nobody that it has happened. */
-async function until(is: () => boolean, what: string): Promise<void> {
-  for (let left = 200; !is(); left--) {
-    if (left === 0) throw new Error(`never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }

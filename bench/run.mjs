@@ -42,7 +42,7 @@ const isKept = !given.smoke && (given.keep || given.only === undefined)
 let saidAt = 0
 
 if (!given.draw) await measure()
-if (given.draw || isKept) await publish()
+if (given.draw || isKept) publish()
 process.exit() // private brokers end with this process
 
 async function measure() {

@@ -8,6 +8,7 @@ import { http } from './rows/http.ts'
 import { misuse } from './rows/misuse.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
+import { shapes } from './rows/shapes.ts'
 
 export const FAULTS: readonly Fault[] = [
   carriers,
@@ -20,5 +21,6 @@ export const FAULTS: readonly Fault[] = [
   contexts,
   backends,
   http,
+  shapes,
   misuse,
 ]

@@ -1,7 +1,7 @@
 // Draining: what takes work stops taking it, running tasks get their grace, and then their abort signals.
 import { fault, guard } from '../kernel/faults.ts'
+import { within } from '../kernel/within.ts'
 import type { Closable } from './face.ts'
-import { within } from './within.ts'
 
 /** What it hears when its time is over. */
 const REASON = 'The process is ending.'

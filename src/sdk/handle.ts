@@ -1,6 +1,7 @@
 // The handle of a started SDK: gets ready, flushes, and closes within bounds.
 import type { Resource } from '@opentelemetry/resources'
 import { checkOptions } from '../kernel/errors.ts'
+import { within } from '../kernel/within.ts'
 import { closed, drain } from './drain.ts'
 import type { CloseOptions, Sdk, SdkStatus } from './face.ts'
 import { say } from './lines.ts'
@@ -10,7 +11,6 @@ import type { Delivery } from './otlp.ts'
 import type { Problems } from './problems.ts'
 import { type ReadinessOptions, readiness } from './readiness.ts'
 import { onSignals } from './signals.ts'
-import { within } from './within.ts'
 
 interface Shutdown {
   shutdown(): Promise<void>

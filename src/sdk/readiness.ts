@@ -2,8 +2,8 @@
 import { type Checks, runChecks } from '../kernel/checks.ts'
 import { TaskspanError } from '../kernel/errors.ts'
 import { identity } from '../kernel/identity.ts'
+import { pause } from '../kernel/within.ts'
 import { say } from './lines.ts'
-import { pause } from './within.ts'
 
 export interface ReadinessOptions {
   readonly checks: Checks

@@ -4,6 +4,7 @@ import { type Consume, consumer } from '../../kernel/consumer.ts'
 import { atLeast, checkOptions } from '../../kernel/errors.ts'
 import { fault } from '../../kernel/faults.ts'
 import type { Middleware } from '../../kernel/task.ts'
+import { within } from '../../kernel/within.ts'
 import { adapter, checkTaskOptions, settles, TASK_OPTIONS, type TaskOptions, text } from './adapter.ts'
 import type { Ears, Report } from './events.ts'
 import { type AmqpObservation, Observation } from './observe.ts'
@@ -141,7 +142,7 @@ class Consumer extends Observation implements AmqpConsumer {
     checkOptions('close', options, { graceMs: atLeast(0) })
     const { graceMs } = options
     this.closing ??= this.cancelAndDrain()
-    return graceMs === undefined ? this.closing : within(graceMs, this.closing)
+    await (graceMs === undefined ? this.closing : within(graceMs, this.closing))
   }
 
   private async cancelAndDrain(): Promise<void> {
@@ -173,13 +174,4 @@ function ask<T>(question: (answer: Answer<T>) => unknown): Promise<T> {
     const answered = question((error, ok) => (error ? reject(error) : resolve(ok)))
     if (answered instanceof Promise) answered.then(resolve, reject)
   })
-}
-
-async function within(graceMs: number, done: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, graceMs)
-  })
-  await Promise.race([done, patience])
-  clearTimeout(timer)
 }

@@ -1,5 +1,8 @@
 // Waiting that ends: for something, for at most so long, and no longer than somebody wants to know.
 
+/** Node fires a timer that is set for longer at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** Whether it ended in time, well or badly. What failed is for its owner to tell. */
 export async function within(ms: number, work: Promise<unknown>, hurry?: AbortSignal): Promise<boolean> {
   const over = new AbortController()
@@ -22,7 +25,7 @@ export function pause(ms: number, ...until: (AbortSignal | undefined)[]): Promis
       for (const signal of until) signal?.removeEventListener('abort', end)
       resolve()
     }
-    const timer = setTimeout(end, ms)
+    const timer = setTimeout(end, Math.min(ms, MAX_TIMER_MS))
     for (const signal of until) signal?.addEventListener('abort', end, { once: true })
     if (until.some((signal) => signal?.aborted)) end()
   })

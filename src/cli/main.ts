@@ -6,6 +6,7 @@ import { USAGE, UsageError } from './usage.ts'
 import { runWatch } from './watch.ts'
 
 async function run([command, ...args]: readonly string[]): Promise<void> {
+  if (command === 'watch' && args.includes('--help')) return console.log(USAGE)
   if (command === 'watch') return runWatch(args, process.env)
   if (command === 'observability') {
     // Loaded only here: watching needs none of it.

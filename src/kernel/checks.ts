@@ -1,5 +1,6 @@
 // Checks: is what this process needs there? Run at once, each with a time-out, and told in words without credentials.
 import { describeError, maskUrls } from './outcome.ts'
+import { MAX_TIMER_MS } from './within.ts'
 
 /** Resolves when what it asks is well, rejects when it is not. The signal aborts at the time-out. */
 export type Check = (signal: AbortSignal) => unknown
@@ -11,6 +12,13 @@ export type Checks = Readonly<Record<string, Check>>
 export type CheckResults = Record<string, string>
 
 const MAX_WORDS = 300
+
+/** For checkOptions(): what is wrong with an option that takes checks. */
+export function checksWrong(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be an object of functions'
+  const wrong = Object.entries(value).find(([, check]) => typeof check !== 'function')
+  return wrong && `must be an object of functions, and '${wrong[0]}' is none`
+}
 
 /**
  * Runs all checks in parallel; never rejects, and takes no longer than the time-out.
@@ -33,7 +41,7 @@ async function runCheck(check: Check, timeoutMs: number, stop: AbortSignal | und
       resolve(`error: ${why}`)
       controller.abort(new Error(why))
     }
-    timer = setTimeout(end, timeoutMs, `no answer within ${timeoutMs} ms`)
+    timer = setTimeout(end, Math.min(timeoutMs, MAX_TIMER_MS), `no answer within ${timeoutMs} ms`)
     stopped = () => end('no longer waited for')
     if (stop?.aborted) stopped()
     else stop?.addEventListener('abort', stopped, { once: true })

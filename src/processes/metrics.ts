@@ -31,6 +31,7 @@ export interface Reporting extends AsyncDisposable {
  * else reportMetrics(t)
  */
 export function reportMetrics(t: Telemetry, options: ReportMetricsOptions = {}): Reporting {
+  checkTelemetry('reportMetrics', t)
   checkOptions('reportMetrics', options, { intervalMs: atLeast(100) })
   const send = channel()
   const instruments = t.registry && instrumentsOf(t.registry, t.prefix)
@@ -63,6 +64,7 @@ export interface ClusterOf<Worker extends object> {
  * await serve({ telemetry: t })
  */
 export function collectMetrics<Worker extends object>(t: Telemetry, cluster: ClusterOf<Worker>): Reporting {
+  checkTelemetry('collectMetrics', t)
   if (typeof cluster?.on !== 'function' || typeof cluster.off !== 'function') {
     throw new TaskspanError('INVALID_OPTION', `collectMetrics: pass the cluster of node:cluster, got ${show(cluster)}.`)
   }
@@ -82,6 +84,11 @@ export function collectMetrics<Worker extends object>(t: Telemetry, cluster: Clu
     cluster.off('message', told)
     cluster.off('exit', gone)
   })
+}
+
+function checkTelemetry(where: string, t: Telemetry): void {
+  if (typeof t === 'function' && 'prefix' in t) return
+  throw new TaskspanError('INVALID_OPTION', `${where}: pass what telemetry() gave, got ${show(t)}.`)
 }
 
 function reporting(end: () => Promise<void>): Reporting {

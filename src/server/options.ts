@@ -1,6 +1,6 @@
 // What serve() and handler() take, checked once, with what the environment says.
 
-import type { Checks } from '../kernel/checks.ts'
+import { type Checks, checksWrong } from '../kernel/checks.ts'
 import { atLeast, checkOptions, strings, TaskspanError } from '../kernel/errors.ts'
 import type { SdkSource, TelemetrySource, WatchSource } from './sources.ts'
 
@@ -55,22 +55,21 @@ export interface DebugSettings {
 const SECTION = /^[a-z][a-z0-9_-]{0,63}$/
 
 export function settingsOf(where: string, options: HandlerOptions, taken: ReadonlySet<string>): Settings {
+  checkOptions(where, options, where === 'serve' ? { ...CHECKS, host: isHost, port: isPort } : CHECKS)
   const { debug = false, checks = {}, checkTimeoutMs = 2_000 } = options
-  checkOptions(where, options, where === 'serve' ? { ...CHECKS, host: 'string', port: isPort } : CHECKS)
   if (options.telemetry === undefined) checkOptions(where, { telemetry: null }, CHECKS)
   if (debug === false) return { checks, checkTimeoutMs, debug: undefined }
 
   const given = debug === true ? {} : debug
-  // Not through checkOptions, which shows the value: a token is a credential.
+  // Not through checkOptions, which shows the value: a token is a credential, also where its key is misspelt.
   if (given.token !== undefined && (typeof given.token !== 'string' || given.token.trim() === '')) {
     throw new TaskspanError('INVALID_OPTION', `${where}: debug: 'token' must be a string that is not empty.`)
   }
-  const shown = { ...given, token: undefined }
-  checkOptions(`${where}: debug`, shown, {
-    token: 'string',
-    sections: (value) => sections(value, taken),
-    hosts: strings,
+  const known = { token: 'string', sections: (value: unknown) => sections(value, taken), hosts: strings } as const
+  const shown = Object.entries(given).map(([key, value]) => {
+    return [key, key === 'token' ? undefined : typeof value === 'string' ? '…' : value]
   })
+  checkOptions(`${where}: debug`, Object.fromEntries(shown), known)
   const { token = process.env.TASKSPAN_DEBUG_TOKEN ?? '', sections: own = {}, hosts = [] } = given
   return { checks, checkTimeoutMs, debug: { token: token.trim(), sections: own, hosts } }
 }
@@ -92,15 +91,17 @@ const CHECKS = {
     typeof value === 'function' && 'recent' in value ? undefined : 'must be what telemetry() gave',
   sdk: method('status'),
   watch: method('snapshot'),
-  checks: (value: unknown) =>
-    typeof value === 'object' && value !== null && Object.values(value).every((check) => typeof check === 'function')
-      ? undefined
-      : 'must be an object of functions',
+  checks: checksWrong,
   checkTimeoutMs: atLeast(1),
   debug: (value: unknown) =>
     typeof value === 'boolean' || (typeof value === 'object' && value !== null)
       ? undefined
       : 'must be true or an object',
+}
+
+// An empty one would listen on every interface.
+function isHost(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? undefined : 'must be a string that is not empty'
 }
 
 function isPort(value: unknown): string | undefined {

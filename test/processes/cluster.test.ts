@@ -128,6 +128,8 @@ it("a process that is nobody's worker keeps its numbers", async () => {
 it('what is not a cluster, and an interval that floods, are refused', () => {
   const t = telemetry({ registry: new Registry(), logging: false })
   expect(() => collectMetrics(t, {} as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  expect(() => collectMetrics({} as never, {} as never)).toThrow(/pass what telemetry\(\) gave/)
+  expect(() => reportMetrics({} as never)).toThrow(/pass what telemetry\(\) gave/)
   expect(() => reportMetrics(t, { intervalMs: 1 })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   expect(() => reportMetrics(t, { interval: 1 } as never)).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }))
 })

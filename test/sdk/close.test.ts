@@ -111,11 +111,22 @@ describe('closeOnSignal()', () => {
     await using sdk = start()
     expect(() => sdk.closeOnSignal({ worker: [] } as never)).toThrow(/unknown option 'worker'/)
     expect(() => sdk.closeOnSignal({ workers: [{}] } as never)).toThrow(/things with close\(\)/)
-    expect(() => sdk.closeOnSignal({ signals: ['TERM'] as never })).toThrow(/names of signals/)
+    for (const signal of ['TERM', 'SIGTREM', 'SIGKILL']) {
+      expect(() => sdk.closeOnSignal({ signals: [signal] as never })).toThrow(
+        /names of signals that a process can hear/,
+      )
+    }
   })
 })
 
 describe('ready()', () => {
+  it('gives a check all the time that it may take, also where that is more than a timer knows', async () => {
+    // A timer set for too long ends after 1 ms, and so before this one.
+    const slow = () => new Promise<void>((resolve) => setTimeout(resolve, 20))
+    await using sdk = start({ checks: { slow }, checkTimeoutMs: 1e12 })
+    await expect(sdk.ready()).resolves.toBeUndefined()
+  })
+
   it('runs the checks once, and says that the worker has started', async () => {
     const { logs } = await record()
     const redis = vi.fn(() => 'PONG')
@@ -172,7 +183,7 @@ describe('ready()', () => {
   })
 
   it('has its options checked', () => {
-    expect(() => start({ checks: { redis: 1 } as never })).toThrow(/'checks' must be an object of functions/)
+    expect(() => start({ checks: { redis: 1 } as never })).toThrow(/object of functions, and 'redis' is none/)
     expect(() => start({ onCheckFailure: 'retry' as never })).toThrow(/'reject' or 'wait'/)
     expect(() => start({ checkTimeoutMs: 0 })).toThrow(/'checkTimeoutMs'/)
   })

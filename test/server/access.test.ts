@@ -90,12 +90,15 @@ describe('the address', () => {
 describe('options', () => {
   const t = telemetry({ registry: recordMetrics().registry, logging: false })
 
-  it.each<[object, string]>([
+  it.each<[object | undefined, string]>([
+    [undefined, 'options must be an object, got undefined'],
     [{}, "'telemetry' must be what telemetry() gave"],
     [{ telemetry: {} }, "'telemetry' must be what telemetry() gave"],
     [{ telemetry: t, prot: 1 }, "unknown option 'prot'"],
     [{ telemetry: t, port: 65_536 }, "'port' must be an integer from 0 to 65535"],
-    [{ telemetry: t, checks: { redis: true } }, "'checks' must be an object of functions"],
+    [{ telemetry: t, host: '' }, "'host' must be a string that is not empty"],
+    [{ telemetry: t, checks: { redis: true } }, "'checks' must be an object of functions, and 'redis' is none"],
+    [{ telemetry: t, checks: [() => true] }, "'checks' must be an object of functions"],
     [{ telemetry: t, sdk: {} }, "'sdk' must have status()"],
     [{ telemetry: t, watch: {} }, "'watch' must have snapshot()"],
     [{ telemetry: t, debug: 'yes' }, "'debug' must be true or an object"],
@@ -111,6 +114,9 @@ describe('options', () => {
     const wrong = serve({ telemetry: t, debug: { token: 12_345_678 as never } })
     await expect(wrong).rejects.toThrow("'token' must be a string")
     await expect(wrong).rejects.not.toThrow('12345678')
+    const misspelt = serve({ telemetry: t, debug: { tokn: '12345678' } as never })
+    await expect(misspelt).rejects.toThrow("unknown option 'tokn'")
+    await expect(misspelt).rejects.not.toThrow('12345678')
   })
 
   it('of the environment are checked, too', async () => {

@@ -129,4 +129,5 @@ test('a wrong command line ends with 2 and says how it is meant; a wrong URL of 
 test('tells its version and how it is used', async () => {
   expect((await run('--version')).output).toMatch(/^\d+\.\d+\.\d+/)
   expect((await run('--help')).output).toContain('--amqp-queue')
+  expect(await run('watch', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('--amqp-queue') })
 })

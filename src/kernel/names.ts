@@ -357,6 +357,12 @@ export const WATCH_METRIC = {
     labels: [],
     help: 'CPU time that the process has used, in seconds.',
   },
+  cpuLimit: {
+    name: 'process_cpu_limit_cores',
+    type: 'gauge',
+    labels: [],
+    help: "CPU that the process may use, in cores: the container's limit, or all that there are.",
+  },
   residentMemory: {
     name: 'process_resident_memory_bytes',
     type: 'gauge',

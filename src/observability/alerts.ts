@@ -96,7 +96,8 @@ export const ALERTS = {
   WorkerCpuHigh: {
     about: 'worker',
     severities: ['warning'],
-    means: 'A process uses more than 80 % of one core, which is what its event loop may have.',
+    means:
+      "A process uses more than 80 % of one core, which is what its event loop may have, or of its container's limit where that is less.",
   },
   WorkerMemoryHigh: {
     about: 'worker',

@@ -22,7 +22,7 @@ export const THRESHOLDS = {
   'pipeline-failure-rate': { kind: 'ratio', default: '0.05', help: 'of the runs of a pipeline' },
   'pipeline-duration': { kind: 'duration', default: '60s', help: 'of a pipeline, p99' },
   'ext-error-rate': { kind: 'ratio', default: '0.05', help: "of the calls to others' services" },
-  cpu: { kind: 'ratio', default: '0.8', help: 'of one core' },
+  cpu: { kind: 'ratio', default: '0.8', help: "of one core, or of the container's limit where that is less" },
   memory: { kind: 'ratio', default: '0.85', help: "of the container's limit" },
   'event-loop-lag': { kind: 'duration', default: '500ms', help: 'p99' },
   'broker-memory': { kind: 'ratio', default: '0.8', help: "of the broker's limit" },

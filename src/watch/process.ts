@@ -1,11 +1,14 @@
 // The process itself: how late its event loop is, how much CPU it used, how much memory it has and may have.
 import { totalmem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { cpuLimit } from './cpu-limit.ts'
 import type { Reading } from './gauges.ts'
 
 export interface ProcessSnapshot {
   /** User and system time since the process began. */
   readonly cpuSeconds: number
+  /** In cores: the container's limit, or all that there are. */
+  readonly cpuLimitCores: number
   readonly residentBytes: number
   readonly heapUsedBytes: number
   /** The container's limit; undefined where there is none. */
@@ -44,6 +47,7 @@ export class ProcessWatch {
     const memoryLimitBytes = limit > 0 && limit < totalmem() ? limit : undefined
     return {
       cpuSeconds: (user + system) / 1e6,
+      cpuLimitCores: cpuLimit(),
       ...{ residentBytes: rss, heapUsedBytes: heapUsed, memoryLimitBytes, eventLoopLagMs: this.lag },
     }
   }
@@ -59,9 +63,10 @@ function late(nanoseconds: number): number {
 }
 
 export function processReadings(snapshot: ProcessSnapshot): Reading[] {
-  const { cpuSeconds, residentBytes, heapUsedBytes, memoryLimitBytes, eventLoopLagMs: lag } = snapshot
+  const { cpuSeconds, cpuLimitCores, residentBytes, heapUsedBytes, memoryLimitBytes, eventLoopLagMs: lag } = snapshot
   return [
     ['cpu', [], cpuSeconds],
+    ['cpuLimit', [], cpuLimitCores],
     ['residentMemory', [], residentBytes],
     ['heapUsed', [], heapUsedBytes],
     ['memoryLimit', [], memoryLimitBytes],

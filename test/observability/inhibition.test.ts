@@ -60,6 +60,19 @@ it('a worker of which no process is left is told of once', async () => {
   await silences('worker', [down, memory, ...others], [down, memory])
 })
 
+it('a silent schedule of which nobody tells, and a broker that nobody sees, are told of once', async () => {
+  const schedule = { alertname: 'CronOverlapping', severity: 'warning', schedule: 'nightly', reason: 'gone' }
+  const broker = { alertname: 'BrokerMemoryHigh', severity: 'warning', broker: 'redis:6379', reason: 'gone' }
+  const others = [
+    { alertname: 'CronSilent', severity: 'critical', schedule: 'nightly' },
+    { alertname: 'CronMissed', severity: 'warning', schedule: 'nightly', reason: 'late' },
+    { ...schedule, schedule: 'weekly' },
+    { alertname: 'BrokerBlocked', severity: 'critical', broker: 'redis:6379', reason: 'gone' },
+    { ...broker, broker: 'rabbit:5672' },
+  ]
+  await silences('schedule', [schedule, broker, ...others], [schedule, broker])
+})
+
 it('what is critical silences its own warning, and no other', async () => {
   const warning = { alertname: 'QueueBacklogHigh', severity: 'warning', queue: 'render' }
   const others = [

@@ -1,6 +1,7 @@
 // The handle of watch(): what it refuses, what it leaves behind, the process's own gauges, and tasks that still run.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { context, trace } from '@opentelemetry/api'
 import { Gauge, Registry } from 'prom-client'
 import { TaskspanError } from 'taskspan'
@@ -189,6 +190,9 @@ test('shows CPU, memory and how late the event loop is', async () => {
   expect(await lag('1')).toBeGreaterThan(0.1)
   expect(await lag('1')).toBeLessThan(2)
   expect(await metrics.value('taskiq_process_cpu_seconds_total')).toBeGreaterThanOrEqual(before + used.user / 1e6)
+  const cores = await metrics.value('taskiq_process_cpu_limit_cores')
+  expect(cores).toBeGreaterThan(0)
+  expect(cores).toBeLessThanOrEqual(availableParallelism())
   expect(await metrics.value('taskiq_process_resident_memory_bytes')).toBeGreaterThan(10_000_000)
   expect(await metrics.value('taskiq_process_heap_used_bytes')).toBeGreaterThan(1_000_000)
   expect(w.snapshot().process.eventLoopLagMs?.max).toBeGreaterThan(100)

@@ -104,11 +104,16 @@ const health = [
   }),
   lines({
     title: 'CPU',
-    what: 'CPU time per second: 1 is one core, which is what one event loop can use.',
+    what: "CPU time, as a part of one core, which is what one event loop can use, or of the container's limit where that is less.",
     alerts: ['WorkerCpuHigh'],
     lines: ['cpu'],
     unit: 'percentunit',
-    queries: [{ expr: named(`rate(${series('cpu')}[${'$__rate_interval'}])`), legend: PROCESS }],
+    queries: [
+      {
+        expr: named(`(rate(${series('cpu')}[${'$__rate_interval'}]) / clamp_max(${series('cpuLimit')}, 1))`),
+        legend: PROCESS,
+      },
+    ],
   }),
   lines({
     title: 'Memory',

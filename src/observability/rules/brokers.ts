@@ -6,8 +6,11 @@ import { percent } from './tasks.ts'
 export function brokerRules({ series, limits, recorded, alert }: Making): Group {
   const [memory, blocked] = [recorded('broker_memory:ratio'), recorded('broker_blocked:max')]
   const left = (of: string): string => gone(`(${vanished(of, 'broker', limits['forget-after'])})`)
-  const told = (otherwise: string): string =>
-    `{{ if eq $labels.reason "gone" }}Nobody tells about it any more: it does not answer, or who watched it is gone.{{ else }}${otherwise}{{ end }}`
+  const told = (otherwise: string, gone: string): string =>
+    `{{ if eq $labels.reason "gone" }}${gone}{{ else }}${otherwise}{{ end }}`
+  const titled = (otherwise: string): string =>
+    told(`The broker {{ $labels.broker }} ${otherwise}`, 'Nobody tells about the broker {{ $labels.broker }} any more')
+  const silent = (minutes: number): string => `For ${minutes} min: it does not answer, or who watched it is gone.`
   return {
     name: 'taskspan-brokers',
     rules: [
@@ -16,16 +19,17 @@ export function brokerRules({ series, limits, recorded, alert }: Making): Group 
       alert('BrokerMemoryHigh', {
         expr: `${memory} > ${limits['broker-memory']} or ${left(memory)}`,
         for: '5m',
-        summary: 'The broker {{ $labels.broker }} is short of memory',
+        summary: titled('is short of memory'),
         description: told(
           `It uses {{ $value | humanizePercentage }} of what it may use (limit ${percent(limits['broker-memory'])}), for 5 min.`,
+          `${silent(5)} When it was seen last, it used {{ $value | humanizePercentage }} of what it may use.`,
         ),
       }),
       alert('BrokerBlocked', {
         expr: `${blocked} == 1 or ${left(blocked)}`,
         for: '2m',
-        summary: 'The broker {{ $labels.broker }} takes no messages',
-        description: told('It is out of memory, or in alarm. Producers wait or fail.'),
+        summary: titled('takes no messages'),
+        description: told('For 2 min: it is out of memory, or in alarm. Producers wait or fail.', silent(2)),
       }),
     ],
   }

@@ -26,8 +26,8 @@ function depths(making: Making): AlertRule[] {
       severity,
       expr: judged(making, `${names(making).backlog} > ${limit}`),
       for: '5m',
-      summary: 'The queue {{ $labels.queue }} has a backlog',
-      description: goneOr(`{{ $value }} messages wait (limit ${limit}), for 5 min.`, WAITED),
+      summary: titled('The queue {{ $labels.queue }} has a backlog'),
+      description: goneOr(`{{ $value }} messages wait (limit ${limit}), for 5 min.`),
     })
   return [
     deep(limits.depth, 'warning'),
@@ -35,7 +35,7 @@ function depths(making: Making): AlertRule[] {
     alert('QueueWaitTooLong', {
       expr: judged(making, `max by (queue) (${series.oldestAge}) > ${secondsOf(limits.wait)}`),
       for: '2m',
-      summary: 'Messages of the queue {{ $labels.queue }} wait too long',
+      summary: titled('Messages of the queue {{ $labels.queue }} wait too long'),
       description: goneOr(
         `The next message has been ready for {{ $value | humanizeDuration }} (limit ${inWords(limits.wait)}).`,
       ),
@@ -53,21 +53,23 @@ function takers(making: Making): AlertRule[] {
       severity: 'warning',
       expr: judged(making, nobody),
       for: '2m',
-      summary: 'Nobody is connected to the queue {{ $labels.queue }}',
+      summary: titled('Nobody is connected to the queue {{ $labels.queue }}'),
       description: goneOr('It has had no worker and no consumer for 2 min.'),
     }),
     alert('QueueWithoutConsumers', {
       severity: 'critical',
       expr: judged(making, `(${backlog} > 0 and on (queue) ${nobody})`, `${left} > 0`),
       for: '2m',
-      summary: 'Messages wait on the queue {{ $labels.queue }}, and nobody is connected to it',
-      description: goneOr('{{ $value }} messages wait, with no worker and no consumer for 2 min.', WAITED),
+      summary: titled('Messages wait on the queue {{ $labels.queue }}, and nobody is connected to it'),
+      description: goneOr('{{ $value }} messages wait, with no worker and no consumer for 2 min.'),
     }),
     alert('WorkerStuck', {
-      expr: judged(making, `max by (queue) (${series.workerStuck}) == 1`),
+      expr: judged(making, `(${backlog} and on (queue) max by (queue) (${series.workerStuck}) == 1)`),
       for: '2m',
-      summary: 'Workers of the queue {{ $labels.queue }} are stuck',
-      description: goneOr('Messages are ready, somebody should be free to take them, and nobody does.'),
+      summary: titled('Workers of the queue {{ $labels.queue }} are stuck'),
+      description: goneOr(
+        '{{ $value }} messages wait, somebody should be free to take them, and for 2 min nobody has.',
+      ),
     }),
   ]
 }
@@ -94,19 +96,19 @@ function others(making: Making): AlertRule[] {
     alert('DeadLetterQueueNotEmpty', {
       expr: `${backlog}{queue=~${dead}} > 0 or ${left}{queue=~${dead}}`,
       for: '2m',
-      summary: 'The dead-letter queue {{ $labels.queue }} is not empty',
-      description: goneOr(
-        '{{ $value }} messages lie in it, and nobody takes them.',
-        '; when it was seen last, {{ $value }} messages lay in it',
-      ),
+      summary: titled('The dead-letter queue {{ $labels.queue }} is not empty'),
+      description: goneOr('{{ $value }} messages lie in it, and nobody takes them.', 'messages lay in it'),
     }),
   ]
 }
 
-const WAITED = '; when it was seen last, {{ $value }} messages waited'
+function goneOr(otherwise: string, last = 'messages waited'): string {
+  return `{{ if eq $labels.reason "gone" }}Nobody tells about the queue any more; when it was seen last, {{ $value }} ${last}.{{ else }}${otherwise}{{ end }}`
+}
 
-function goneOr(otherwise: string, andThen = ''): string {
-  return `{{ if eq $labels.reason "gone" }}Nobody tells about the queue any more${andThen}.{{ else }}${otherwise}{{ end }}`
+// What wakes people must not say that there is a backlog where nobody knows.
+function titled(otherwise: string): string {
+  return `{{ if eq $labels.reason "gone" }}Nobody tells about the queue {{ $labels.queue }} any more{{ else }}${otherwise}{{ end }}`
 }
 
 function names({ recorded }: Making) {

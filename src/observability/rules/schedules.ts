@@ -1,6 +1,6 @@
 // Schedules: silent, late, missed, overlapping. A schedule whose process is gone goes on being judged from memory.
 import { secondsOf } from '../durations.ts'
-import { carried, gained } from '../promql.ts'
+import { carried, gained, gone } from '../promql.ts'
 import type { Group, Making, Recording } from '../rule.ts'
 
 // Below this, scrapes and looks are too far apart to tell.
@@ -11,6 +11,7 @@ export function scheduleRules(making: Making): Group {
   const { series, recorded, alert } = making
   const [interval, success] = [recorded('cron_interval:last'), recorded('cron_last_success:last')]
   const next = recorded('cron_next_run:last')
+  const tooLong = `(time() - ${success}) > on (schedule) clamp_min(2 * ${interval}, ${LEAST_SILENCE})`
   // Every process that watches a schedule counts the same.
   const counted = (counter: string): string => `max by (schedule) (${gained(counter, '15m')}) > 0`
   return {
@@ -18,7 +19,7 @@ export function scheduleRules(making: Making): Group {
     rules: [
       ...memory(making),
       alert('CronSilent', {
-        expr: `(time() - ${success}) > on (schedule) clamp_min(2 * ${interval}, ${LEAST_SILENCE})`,
+        expr: tooLong,
         for: '1m',
         summary: 'The schedule {{ $labels.schedule }} is silent',
         description: 'It has not succeeded for {{ $value | humanizeDuration }}, more than twice its interval.',
@@ -30,9 +31,13 @@ export function scheduleRules(making: Making): Group {
           '{{ if eq $labels.reason "late" }}Its next run was due {{ $value | humanizeDuration }} ago.{{ else }}{{ $value }} runs did not start in the last 15 min.{{ end }}',
       }),
       alert('CronOverlapping', {
-        expr: counted(series.cronOverlaps),
-        summary: 'Runs of the schedule {{ $labels.schedule }} overlap',
-        description: '{{ $value }} runs started in the last 15 min while another still ran.',
+        // That nobody tells of a schedule alone says nothing: a nightly one may be told of from its first run on.
+        expr: `${counted(series.cronOverlaps)} or ${gone(`((${tooLong}) unless on (schedule) ${series.cronInterval})`)}`,
+        for: '2m',
+        summary:
+          '{{ if eq $labels.reason "gone" }}Nobody tells of the schedule {{ $labels.schedule }} any more{{ else }}Runs of the schedule {{ $labels.schedule }} overlap{{ end }}',
+        description:
+          '{{ if eq $labels.reason "gone" }}It has not succeeded for {{ $value | humanizeDuration }}, more than twice its interval, and whether its runs overlap is not known.{{ else }}{{ $value }} runs started in the last 15 min while another still ran.{{ end }}',
       }),
     ],
   }

@@ -3,7 +3,8 @@ import { gained, WHO } from '../promql.ts'
 import type { Group, Making } from '../rule.ts'
 
 export function telemetryRules({ series, recorded, alert }: Making): Group {
-  const info = recorded('worker:info')
+  // Also who was there within the window: the name must not change when the process ends, or the alert would be another.
+  const info = `(${recorded('worker:info')} or on (job, instance) topk by (job, instance) (1, last_over_time(${recorded('worker:info')}[15m])))`
   // By process where nobody knows which worker it is.
   const by = (labels: string, counter: string): string => {
     const perProcess = `sum by (job, instance, ${labels}) (${gained(counter, '15m')})`

@@ -34,12 +34,18 @@ export function workerRules(making: Making): Group {
         summary: 'No process of {{ $labels.app }} {{ $labels.worker }} is left',
         description: 'There were {{ $value }} when it was seen last; none has reported for 2 min.',
       }),
-      ...use(making, 'worker_cpu:ratio', `sum by (job, instance) (rate(${series.cpu}[5m]))`, {
-        name: 'WorkerCpuHigh',
-        limit: Number(limits.cpu),
-        summary: 'uses much CPU',
-        description: `It uses {{ $value | humanizePercentage }} of one core (limit ${percent(limits.cpu)}), for 5 min.`,
-      }),
+      ...use(
+        making,
+        'worker_cpu:ratio',
+        // One core is what an event loop can use, however many there are.
+        `sum by (job, instance) (rate(${series.cpu}[5m])) / clamp_max(max by (job, instance) (${series.cpuLimit}), 1)`,
+        {
+          name: 'WorkerCpuHigh',
+          limit: Number(limits.cpu),
+          summary: 'uses much CPU',
+          description: `It uses {{ $value | humanizePercentage }} of one core, or of its container's limit where that is less (limit ${percent(limits.cpu)}), for 5 min.`,
+        },
+      ),
       ...use(
         making,
         'worker_memory:ratio',

@@ -24,6 +24,17 @@ const silent = (time: string): Firing =>
   onSchedule('critical', 'is silent', `It has not succeeded for ${time}, more than twice its interval.`)
 const late = (time: string): Firing =>
   onSchedule('warning', 'misses runs', `Its next run was due ${time} ago.`, { reason: 'late' })
+const overlapping = (summary: string, description: string, more = {}): Firing => ({
+  labels: { severity: 'warning', schedule: 'nightly', ...more },
+  summary,
+  description,
+})
+const overlapsUnknown = (time: string): Firing =>
+  overlapping(
+    'Nobody tells of the schedule nightly any more',
+    `It has not succeeded for ${time}, more than twice its interval, and whether its runs overlap is not known.`,
+    { reason: 'gone' },
+  )
 /** A run every 10 min, each of which succeeds at once. */
 const tens = (minutes: number, ahead = 0): Samples =>
   Array.from({ length: minutes }, (_, minute) => (Math.floor(minute / 10) * 10 + ahead) * 60)
@@ -46,12 +57,16 @@ const failing = (rate: string): Firing => ({
   description: `${rate} of its calls failed (limit 5 %, at least 20 calls): three times as many as in the hour before, or more than half.`,
 })
 const broker = (name: string): string => `taskiq_broker_${name}{instance="a",broker="redis:6379"}`
-const onBroker = (severity: string, summary: string, description: string, more = {}): Firing => ({
-  labels: { severity, broker: 'redis:6379', ...more },
+const onBroker = (severity: string, summary: string, description: string): Firing => ({
+  labels: { severity, broker: 'redis:6379' },
   summary: `The broker redis:6379 ${summary}`,
   description,
 })
-const NOBODY = 'Nobody tells about it any more: it does not answer, or who watched it is gone.'
+const brokerGone = (severity: string, description: string): Firing => ({
+  labels: { severity, broker: 'redis:6379', reason: 'gone' },
+  summary: 'Nobody tells about the broker redis:6379 any more',
+  description,
+})
 const back = (value: number): Samples => [...leaves(flat(value, 10)), ...missing(20), ...flat(value, 10)]
 const [SHORT, BLOCKED] = ['is short of memory', 'takes no messages']
 
@@ -128,15 +143,38 @@ export const OTHERS: ShownAlerts = {
     over: {
       series: { [cron('overlaps_total')]: [undefined, undefined, ...flat(1, 30)] },
       at: {
-        1: [],
-        2: [onSchedule('warning', '', '1 runs started in the last 15 min while another still ran.')].map((firing) => ({
-          ...firing,
-          summary: 'Runs of the schedule nightly overlap',
-        })),
+        3: [],
+        4: [
+          overlapping(
+            'Runs of the schedule nightly overlap',
+            '1 runs started in the last 15 min while another still ran.',
+          ),
+        ],
         18: [],
       },
     },
     atLimit: { series: { [cron('overlaps_total')]: flat(0, 40) }, at: { 2: [], 39: [] } },
+    gone: {
+      series: {
+        [INTERVAL]: [...leaves(flat(600, 15)), ...missing(30), ...flat(600, 20)],
+        [SUCCESS]: [...leaves(tens(15)), ...missing(30), ...flat(2_760, 20)],
+      },
+      at: { 30: [], 32: [], 33: [overlapsUnknown('23m 0s')], 45: [overlapsUnknown('35m 0s')], 48: [] },
+    },
+    also: {
+      'says nothing of a schedule that is silent and is told of': {
+        series: { [INTERVAL]: flat(600, 60), [SUCCESS]: flat(0, 60) },
+        at: { 30: [], 59: [] },
+      },
+      'says nothing of a nightly schedule that a new version tells of only from its first run on': {
+        series: {
+          [INTERVAL]: leaves(flat(86_400, 15)),
+          [SUCCESS]: leaves(flat(0, 15)),
+          [cron('interval_seconds', 'b')]: [...missing(1_200), ...flat(86_400, 40)],
+        },
+        at: { 30: [], 600: [], 1199: [], 1220: [] },
+      },
+    },
   },
   PipelineFailureRateHigh: {
     over: {
@@ -264,7 +302,17 @@ export const OTHERS: ShownAlerts = {
     atLimit: { series: { [broker('memory_ratio')]: flat(0.8, 30) }, at: { 10: [], 29: [] } },
     gone: {
       series: { [broker('memory_ratio')]: back(0.5) },
-      at: { 9: [], 14: [], 16: [onBroker('warning', SHORT, NOBODY, { reason: 'gone' })], 33: [] },
+      at: {
+        9: [],
+        14: [],
+        16: [
+          brokerGone(
+            'warning',
+            'For 5 min: it does not answer, or who watched it is gone. When it was seen last, it used 50% of what it may use.',
+          ),
+        ],
+        33: [],
+      },
     },
   },
   BrokerBlocked: {
@@ -272,14 +320,19 @@ export const OTHERS: ShownAlerts = {
       series: { [broker('blocked')]: [0, ...flat(1, 20), ...flat(0, 10)] },
       at: {
         2: [],
-        3: [onBroker('critical', BLOCKED, 'It is out of memory, or in alarm. Producers wait or fail.')],
+        3: [onBroker('critical', BLOCKED, 'For 2 min: it is out of memory, or in alarm. Producers wait or fail.')],
         22: [],
       },
     },
     atLimit: { series: { [broker('blocked')]: flat(0, 30) }, at: { 10: [], 29: [] } },
     gone: {
       series: { [broker('blocked')]: back(0) },
-      at: { 9: [], 11: [], 13: [onBroker('critical', BLOCKED, NOBODY, { reason: 'gone' })], 33: [] },
+      at: {
+        9: [],
+        11: [],
+        13: [brokerGone('critical', 'For 2 min: it does not answer, or who watched it is gone.')],
+        33: [],
+      },
     },
   },
 }

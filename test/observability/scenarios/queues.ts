@@ -19,13 +19,13 @@ const fires = (severity: string, summary: string, description: string, more: obj
   summary,
   description,
 })
-const NOBODY = 'Nobody tells about the queue any more'
+const NOBODY = 'Nobody tells about the queue render any more'
+const WAITED = 'Nobody tells about the queue any more; when it was seen last, 7 messages waited.'
 const GONE = { reason: 'gone' }
 
 const deep = (severity: string, count: number, limit: number): Firing =>
   fires(severity, 'The queue render has a backlog', `${count} messages wait (limit ${limit}), for 5 min.`)
-const deepAndGone = (severity: string): Firing =>
-  fires(severity, 'The queue render has a backlog', `${NOBODY}; when it was seen last, 7 messages waited.`, GONE)
+const deepAndGone = (severity: string): Firing => fires(severity, NOBODY, WAITED, GONE)
 /** Waiting and prioritized, told alike by two workers. */
 const backlog = (waiting: Samples, prioritized: Samples): Record<string, Samples> => ({
   [depth('waiting')]: waiting,
@@ -66,15 +66,15 @@ const exempt = (series: Record<string, Samples>): Shown['also'] => ({
   'does not judge a dead-letter queue': deadLetter(series),
 })
 
-const wait = (text: string, more = {}): Firing =>
-  fires('warning', 'Messages of the queue render wait too long', text, more)
-const nobody = (severity: string, summary: string, text: string, more = {}): Firing =>
-  fires(severity, summary, text, more)
+const wait = (text: string): Firing => fires('warning', 'Messages of the queue render wait too long', text)
 const EMPTY = 'Nobody is connected to the queue render'
 const WAITING = 'Messages wait on the queue render, and nobody is connected to it'
-const nobodyWarning = nobody('warning', EMPTY, 'It has had no worker and no consumer for 2 min.')
-const STUCK = 'Workers of the queue render are stuck'
-const stuck = fires('critical', STUCK, 'Messages are ready, somebody should be free to take them, and nobody does.')
+const nobodyWarning = fires('warning', EMPTY, 'It has had no worker and no consumer for 2 min.')
+const stuck = fires(
+  'critical',
+  'Workers of the queue render are stuck',
+  '4 messages wait, somebody should be free to take them, and for 2 min nobody has.',
+)
 const isPaused = fires(
   'warning',
   'The queue render is paused',
@@ -92,7 +92,10 @@ const SEEN = tells('watch_last_sample_timestamp_seconds')
 const DLQ = depth('waiting', 'a', 'render.dlq')
 const dead = (text: string, more = {}): Firing => ({
   labels: { severity: 'warning', queue: 'render.dlq', ...more },
-  summary: 'The dead-letter queue render.dlq is not empty',
+  summary:
+    'reason' in more
+      ? 'Nobody tells about the queue render.dlq any more'
+      : 'The dead-letter queue render.dlq is not empty',
   description: text,
 })
 
@@ -123,7 +126,7 @@ export const QUEUES: ShownAlerts = {
       at: { 2: [], 4: [wait('The next message has been ready for 10m 1s (limit 10 min).')], 15: [] },
     },
     atLimit: { series: { [tells('queue_oldest_age_seconds')]: flat(600, 20) }, at: { 10: [], 19: [] } },
-    gone: goneAndBack('queue_oldest_age_seconds', 5, [wait(`${NOBODY}.`, GONE)]),
+    gone: goneAndBack('queue_oldest_age_seconds', 5, [fires('warning', NOBODY, WAITED, GONE)]),
     also: exempt({ [depth('waiting')]: flat(1, 20), [tells('queue_oldest_age_seconds')]: flat(5_000, 20) }),
   },
   QueueWithoutConsumers: {
@@ -132,7 +135,7 @@ export const QUEUES: ShownAlerts = {
       at: {
         2: [],
         4: [nobodyWarning],
-        9: [nobodyWarning, nobody('critical', WAITING, '3 messages wait, with no worker and no consumer for 2 min.')],
+        9: [nobodyWarning, fires('critical', WAITING, '3 messages wait, with no worker and no consumer for 2 min.')],
         15: [],
       },
     },
@@ -141,8 +144,8 @@ export const QUEUES: ShownAlerts = {
       at: { 10: [], 19: [] },
     },
     gone: goneAndBack('queue_consumers', 1, [
-      nobody('warning', EMPTY, `${NOBODY}.`, GONE),
-      nobody('critical', WAITING, `${NOBODY}; when it was seen last, 7 messages waited.`, GONE),
+      fires('warning', NOBODY, WAITED, GONE),
+      fires('critical', NOBODY, WAITED, GONE),
     ]),
     also: {
       ...exempt({ [depth('waiting')]: flat(3, 20), [tells('queue_consumers')]: flat(0, 20) }),
@@ -154,11 +157,18 @@ export const QUEUES: ShownAlerts = {
   },
   WorkerStuck: {
     over: {
-      series: { [tells('worker_stuck')]: during(10, 1, 10), [tells('worker_stuck', '', 'b')]: flat(0, 21) },
+      series: {
+        [depth('waiting')]: flat(4, 21),
+        [tells('worker_stuck')]: during(10, 1, 10),
+        [tells('worker_stuck', '', 'b')]: flat(0, 21),
+      },
       at: { 2: [], 4: [stuck], 12: [] },
     },
-    atLimit: { series: { [tells('worker_stuck')]: flat(0, 20) }, at: { 10: [], 19: [] } },
-    gone: goneAndBack('worker_stuck', 0, [fires('critical', STUCK, `${NOBODY}.`, GONE)]),
+    atLimit: {
+      series: { [depth('waiting')]: flat(4, 20), [tells('worker_stuck')]: flat(0, 20) },
+      at: { 10: [], 19: [] },
+    },
+    gone: goneAndBack('worker_stuck', 0, [fires('critical', NOBODY, WAITED, GONE)]),
     also: exempt({ [depth('waiting')]: flat(3, 20), [tells('worker_stuck')]: flat(1, 20) }),
   },
   QueuePausedTooLong: {
@@ -213,7 +223,7 @@ export const QUEUES: ShownAlerts = {
       at: {
         9: [dead('2 messages lie in it, and nobody takes them.')],
         11: [],
-        13: [dead(`${NOBODY}; when it was seen last, 2 messages lay in it.`, GONE)],
+        13: [dead('Nobody tells about the queue any more; when it was seen last, 2 messages lay in it.', GONE)],
         32: [],
       },
     },

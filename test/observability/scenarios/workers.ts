@@ -38,7 +38,7 @@ const told = (labels: object, summary: string, description: string): Firing => (
   description,
 })
 
-const CPU = own('process_cpu_seconds_total')
+const [CPU, CORES] = [own('process_cpu_seconds_total'), own('process_cpu_limit_cores')]
 const [RSS, LIMIT] = [own('process_resident_memory_bytes'), own('process_memory_limit_bytes')]
 const LAG = own('process_event_loop_lag_seconds', ',quantile="0.99"')
 const FAULTS = own('telemetry_errors_total', ',part="tracing",reason="span"')
@@ -49,6 +49,9 @@ const faults = (count: number): Firing =>
     'Telemetry of shop render has faults: tracing span',
     `${count} faults in the last 15 min. No task was affected; what is shown may have gaps.`,
   )
+
+const ofACore = (used: string): string =>
+  `It uses ${used} of one core, or of its container's limit where that is less (limit 80 %), for 5 min.`
 
 /** One process for 10 min, none for 30, then a new one elsewhere. */
 const gone = (series: Record<string, Samples>) => ({
@@ -80,8 +83,8 @@ export const WORKERS: ShownAlerts = {
       at: { 10: [], 29: [] },
     },
     gone: {
-      series: { [up()]: [...flat(1, 10), ...flat(0, 3_000)], [info()]: leaves(flat(1, 10)) },
-      at: { 13: [down], 3000: [down] },
+      series: { [up()]: [...flat(1, 10), ...flat(0, 1_500)], [info()]: leaves(flat(1, 10)) },
+      at: { 13: [down], 1500: [down] },
     },
     also: {
       'lets a process go that is not scraped any more': {
@@ -119,20 +122,28 @@ export const WORKERS: ShownAlerts = {
   },
   WorkerCpuHigh: {
     over: {
-      series: { [info()]: flat(1, 60), [CPU]: [...ramp(54, 21), ...flat(1_080, 20)] },
-      at: { 5: [], 11: [uses('uses much CPU', 'It uses 90% of one core (limit 80 %), for 5 min.')], 40: [] },
+      series: {
+        [info()]: flat(1, 60),
+        [CORES]: flat(8, 60),
+        [CPU]: [...ramp(54, 21), ...flat(1_080, 20)],
+      },
+      at: { 5: [], 11: [uses('uses much CPU', ofACore('90%'))], 40: [] },
     },
-    atLimit: { series: { [info()]: flat(1, 60), [CPU]: ramp(48, 40) }, at: { 10: [], 39: [] } },
-    gone: gone({ [CPU]: ramp(6, 60) }),
+    atLimit: { series: { [info()]: flat(1, 60), [CORES]: flat(8, 60), [CPU]: ramp(48, 40) }, at: { 10: [], 39: [] } },
+    gone: gone({ [CORES]: flat(8, 60), [CPU]: ramp(6, 60) }),
     also: {
+      "judges half a core's use as all of it where the container may use no more": {
+        series: { [info()]: flat(1, 60), [CORES]: flat(0.5, 60), [CPU]: ramp(30, 40) },
+        at: { 11: [uses('uses much CPU', ofACore('100%'))], 39: [uses('uses much CPU', ofACore('100%'))] },
+      },
       'judges a process that says not who it is': {
-        series: { [CPU]: ramp(54, 21) },
+        series: { [CORES]: flat(8, 21), [CPU]: ramp(54, 21) },
         at: {
           11: [
             {
               labels: { severity: 'warning', job: 'workers', instance: 'a:9464' },
               summary: 'a:9464 uses much CPU',
-              description: 'a:9464: It uses 90% of one core (limit 80 %), for 5 min.',
+              description: `a:9464: ${ofACore('90%')}`,
             },
           ],
         },
@@ -184,6 +195,10 @@ export const WORKERS: ShownAlerts = {
     },
     atLimit: { series: { [info()]: flat(1, 60), [FAULTS]: flat(0, 40) }, at: { 2: [], 39: [] } },
     also: {
+      'goes on under the same name when the process ends': {
+        series: { [info()]: leaves(flat(1, 10)), [FAULTS]: [undefined, undefined, ...leaves(flat(2, 8))] },
+        at: { 9: [faults(2)], 14: [faults(2)], 30: [] },
+      },
       'names the process where nobody knows which worker it is': {
         series: { [FAULTS]: [undefined, undefined, ...flat(2, 40)] },
         at: {

@@ -17,10 +17,11 @@ export function lines(title: string, logql: string): Link {
 
 /** The name of a task's span, or of any: `spanOf(of('task_name'))` is that of the series that was clicked. */
 export const spanOf = (task: string): string => spanNames().task(task)
+// Encoded: else a name with & or # ends the address, and + becomes a space. One with " or \ finds nothing.
 /** A label of the series that was clicked. */
-export const of = (label: string): string => `\${__field.labels.${label}}`
+export const of = (label: string): string => `\${__field.labels.${label}:percentencode}`
 /** A column of the row that was clicked. */
-export const cell = (column: string): string => `\${__data.fields["${column}"]}`
+export const cell = (column: string): string => `\${__data.fields["${column}"]:percentencode}`
 
 function explore(title: string, source: 'tempo' | 'loki', query: Readonly<Record<string, string>>): Link {
   const pane = {

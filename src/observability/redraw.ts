@@ -1,6 +1,7 @@
 // A dashboard as it ships, made a user's own: metric names under another prefix, and lines where the alerts' limits are.
 import { DEFAULT_PREFIX } from '../kernel/names.ts'
 import { secondsOf } from './durations.ts'
+import { quoted } from './promql.ts'
 import { type Limits, THRESHOLDS, type ThresholdName } from './thresholds.ts'
 
 interface Thresholds {
@@ -25,7 +26,10 @@ export const LIMIT_COLOURS = ['orange', 'red']
 export function redrawn(dashboard: string, { prefix, limits }: { prefix: string; limits: Limits }): string {
   // Metrics have a `_` behind the prefix, spans a dot.
   const renamed = dashboard.replaceAll(new RegExp(`${DEFAULT_PREFIX}(?=[_.])`, 'g'), prefix)
-  const made = JSON.parse(renamed) as { panels: readonly Panel[] }
+  // In JSON, in a string of PromQL.
+  const pattern = JSON.stringify(quoted(limits['dead-letter-queues']).slice(1, -1)).slice(1, -1)
+  const exempting = renamed.replaceAll(THRESHOLDS['dead-letter-queues'].default, () => pattern)
+  const made = JSON.parse(exempting) as { panels: readonly Panel[] }
   for (const panel of made.panels) redraw(panel, limits)
   return `${JSON.stringify(made, null, 2)}\n`
 }

@@ -162,6 +162,12 @@ describe('links', () => {
     expect(queries.filter(({ type, text }) => !parses(type === 'tempo' ? traceql : logql, text))).toEqual([])
   })
 
+  it('encode the name that was clicked, whatever it has', () => {
+    const links = files.map(textOf).join('\n')
+    expect(links.match(/\$\{__(?:data|field)\b[^}]*:percentencode\}/g)?.length).toBeGreaterThan(20)
+    expect(links.match(/\$\{__(?:data|field)\b(?:(?!:percentencode)[^}])*\}/g)).toBe(null)
+  })
+
   it('say by labels that the series have', () => {
     const unknown = asking.flatMap(([file, title, panel]) => {
       const used = [...JSON.stringify(panel).matchAll(/__field\.labels\.(\w+)/g)].map(([, label]) => label)
@@ -236,6 +242,12 @@ describe('redrawn for a user', () => {
       const panel = (JSON.parse(redrawn(textOf(file), chosen)) as Dashboard).panels.find((each) => each.id === id)
       expect(JSON.stringify(panel), `${file} ${title}`).toContain(`"value":${expected}`)
     }
+  })
+
+  it('they leave out the dead-letter queues that the user names', () => {
+    const queues = textOf('queues.json')
+    const drawn = redrawn(queues, { ...usual, limits: { ...limits(), 'dead-letter-queues': 'morgue\\.[a-z]+' } })
+    expect(drawn.match(/queue=~\\"[^$].+?\\"/g)).toEqual(['queue=~\\"morgue\\\\\\\\.[a-z]+\\"'])
   })
 
   it('a limit that has a line in Grafana names its flag', () => {

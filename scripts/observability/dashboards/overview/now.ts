@@ -58,9 +58,11 @@ export const now = [
   }),
   number({
     title: 'Workers gone',
-    what: 'Workers, by app and name, that reported in the time shown and of which no process is left; and processes that cannot be scraped.',
-    alerts: ['WorkerGone', 'WorkerDown'],
+    what: 'Workers, by app and name, that reported in the time shown and of which no process is left. The Workers dashboard also has single processes.',
+    alerts: ['WorkerGone'],
     bad: 1,
-    expr: `(${orZero(`count(count by (app, worker) (last_over_time(${reporting}[${RANGE}])) unless count by (app, worker) (${reporting}))`)}) + (${orZero(`count((up == 0) and on (instance) last_over_time(${reporting}[${RANGE}]))`)})`,
+    expr: orZero(
+      `count(count by (app, worker) (last_over_time(${reporting}[${RANGE}])) unless count by (app, worker) (${reporting}))`,
+    ),
   }),
 ]

@@ -1,7 +1,11 @@
 // The first row of the queues: one number for each thing that may be wrong.
+import { THRESHOLDS } from '../../../../src/observability/thresholds.ts'
 import { number } from '../../panels.ts'
 import { max, orZero, sum } from '../../phrases.ts'
-import { counted, gauge, growth, ready } from './words.ts'
+import { counted, gauge, growth, ready, series } from './words.ts'
+
+// As the alert, which takes the pattern that the user gives.
+const dead = series('consumers', { queue: `~${THRESHOLDS['dead-letter-queues'].default}` })
 
 export const now = [
   number({
@@ -31,10 +35,12 @@ export const now = [
   }),
   number({
     title: 'Without consumers',
-    what: 'Watched queues to which nobody is connected.',
+    what: 'Watched queues to which nobody is connected, without paused ones and dead-letter queues.',
     alerts: ['QueueWithoutConsumers'],
     bad: 1,
-    expr: orZero(`count(${max('queue', gauge('consumers'))} == 0)`),
+    expr: orZero(
+      `count(${max('queue', gauge('consumers'))} == 0 unless on (queue) (${gauge('queuePaused')} == 1 or ${dead}))`,
+    ),
   }),
   number({
     title: 'Paused',

@@ -1,8 +1,7 @@
 // What the rows of the queues' dashboard have in common.
 import { chosen, max, phrases } from '../../phrases.ts'
 
-const { series, ...others } = phrases('queue', 'task')
-export const { gauge, rate, counted, quantile } = others
+export const { series, gauge, rate, counted, quantile } = phrases('queue', 'task')
 export const READY = { state: '~waiting|prioritized' } as const
 export const QUEUE = '{{queue}}'
 

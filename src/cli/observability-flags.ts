@@ -24,7 +24,9 @@ const LIMITS = Object.fromEntries(Object.keys(THRESHOLDS).map((name) => [name, o
 
 /** @throws {UsageError} for a flag that is unknown or has no value; values are checked with those that were kept */
 export function readObservabilityFlags(args: readonly string[]): ObservabilityFlags {
-  const { out = 'ops', help = false, prefix, runbooks, 'per-task': perTask = [], without = [], ...rest } = parse(args)
+  const given = parse(args)
+  if (given.out === '') throw new UsageError("--out must be a folder, got ''.", OBSERVABILITY_USAGE)
+  const { out = 'ops', help = false, prefix, runbooks, 'per-task': perTask = [], without = [], ...rest } = given
   return { out, help, chosen: { prefix, runbooks, thresholds: rest as Record<string, string>, perTask, without } }
 }
 

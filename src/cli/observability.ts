@@ -6,7 +6,7 @@ import { bundle } from '../observability/bundle.ts'
 import { fromKept, type Kept, toKept } from '../observability/kept.ts'
 import { hashOf, type Placing, placing } from '../observability/placing.ts'
 import { RUNBOOKS } from '../observability/rule.ts'
-import { asFlags, NONE, WrongSetting, withChosen } from '../observability/settings.ts'
+import { asFlags, type Chosen, NONE, WrongSetting, withChosen } from '../observability/settings.ts'
 import { OBSERVABILITY_USAGE, readObservabilityFlags } from './observability-flags.ts'
 import { UsageError } from './usage.ts'
 
@@ -14,10 +14,20 @@ const KEPT = 'taskspan.json'
 // The same from src/cli/ and from dist/cli/.
 const PACKAGE = fileURLToPath(new URL('../../', import.meta.url))
 
-/** @throws {UsageError} before anything is written */
+/** @throws {UsageError} before anything is written; or where a file cannot be */
 export async function runObservability(args: readonly string[], say: (line: string) => void): Promise<void> {
   const { out, help, chosen } = readObservabilityFlags(args)
   if (help) return say(OBSERVABILITY_USAGE)
+  try {
+    await runIn(out, chosen, say)
+  } catch (error) {
+    // A file where a folder should be, no permission, a full disk: nothing that a stack would explain.
+    const { syscall, message } = error as NodeJS.ErrnoException
+    throw syscall === undefined ? error : new UsageError(`${out} cannot be written: ${message}.`, OBSERVABILITY_USAGE)
+  }
+}
+
+async function runIn(out: string, chosen: Chosen, say: (line: string) => void): Promise<void> {
   const before = await keptIn(out)
   const settings = correct(() => withChosen(before.settings, chosen))
   const files = bundle(await shipped(), settings)

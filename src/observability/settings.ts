@@ -96,13 +96,17 @@ export function rulesOf({ prefix, runbooks, thresholds, perTask, without }: Sett
   }
 }
 
-/** The settings as flags: what was chosen, for the user to read. */
+/** The settings as flags: what was chosen, for the user to read, and to paste into a shell. */
 export function asFlags({ prefix, runbooks, thresholds, perTask, without }: Settings): string[] {
   return [
     ...(prefix === undefined ? [] : [`--prefix ${prefix}`]),
-    ...(runbooks === undefined ? [] : [`--runbooks ${runbooks}`]),
-    ...Object.entries(thresholds).map(([name, value]) => `--${name} ${value}`),
-    ...Object.entries(perTask).map(([task, value]) => `--per-task ${task}=${value}`),
+    ...(runbooks === undefined ? [] : [`--runbooks ${word(runbooks)}`]),
+    ...Object.entries(thresholds).map(([name, value]) => `--${name} ${word(value)}`),
+    ...Object.entries(perTask).map(([task, value]) => `--per-task ${word(`${task}=${value}`)}`),
     ...without.map((name) => `--without ${name}`),
   ]
+}
+
+function word(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

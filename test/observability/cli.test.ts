@@ -98,6 +98,13 @@ describe('with thresholds', () => {
     expect(await read(QUEUES)).toMatch(/> 100[\s\S]*> 300/)
   })
 
+  it('says what it keeps as a shell takes it', async () => {
+    const flags = ['--dead-letter-queues', '(dead|lost)', '--per-task', "clip's & co=60s"]
+    expect(await observability(...flags)).toContain(
+      `keeps --dead-letter-queues '(dead|lost)' --per-task 'clip'\\''s & co=60s'\n`,
+    )
+  })
+
   it('names metrics by another prefix in every file', async () => {
     await observability('--prefix', 'jobs')
     const { 'taskspan.json': _, ...written } = await textsOf(out)
@@ -203,11 +210,20 @@ describe('refuses, and writes nothing', () => {
     [['--without', 'Nope'], /no alert 'Nope'/],
     [['--prefix', 'My-app'], /--prefix must match/],
     [['ops'], /Unexpected argument 'ops'/],
+    [['--out', ''], /--out must be a folder, got ''/],
   ])('%j, in a sentence', async (flags, message) => {
     const refused = observability(...flags)
     await expect(refused).rejects.toThrow(message)
     await expect(refused).rejects.toBeInstanceOf(UsageError)
     expect(await readdir(join(out, '..'))).toEqual([])
+  })
+
+  it('a file where it should write its folder', async () => {
+    await writeFile(out, 'mine\n')
+    const refused = observability()
+    await expect(refused).rejects.toThrow(/ops cannot be written: ENOTDIR/)
+    await expect(refused).rejects.toBeInstanceOf(UsageError)
+    expect(await readFile(out, 'utf8')).toBe('mine\n')
   })
 
   it('a taskspan.json that it cannot read', async () => {

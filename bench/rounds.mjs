@@ -1,10 +1,13 @@
 // Contenders side by side: one process each, taking turns in alternating order, on one machine at one time.
 import { fork } from 'node:child_process'
 
+const FEWEST = 3 // a median of fewer says nothing
+
 /**
  * Has every contender run up to `rounds` rounds in each of `generations` sets of fresh processes, never two at a time.
  * The order is turned around from round to round, so that a machine that slows down or speeds up favours nobody. On a
- * busy machine a generation ends its rounds when its share of `budgetMs` is over, so that the whole ends in time.
+ * busy machine a generation ends its rounds when its share of `budgetMs` is over, though not before its fourth, so that
+ * the whole ends in time.
  *
  * @param {{
  *   script: URL, contenders: readonly string[], generations: number, rounds: number, question: object,
@@ -21,7 +24,7 @@ export async function inRounds({ script, contenders, generations, rounds, questi
     try {
       for (const each of processes) await each.ask({ ...question, warmUp: true })
       for (const each of processes) answers[each.name].push([])
-      for (let round = 0; round < rounds && (round === 0 || !isOver()); round++) {
+      for (let round = 0; round < rounds && (round < FEWEST || !isOver()); round++) {
         progress?.(`processes ${generation + 1} of ${generations}, round ${round + 1} of ${rounds}`)
         for (const each of (generation + round) % 2 === 0 ? processes : processes.toReversed()) {
           answers[each.name][generation].push(await each.ask(question))

@@ -31,7 +31,7 @@ const handler = async (message) => {
 
 answering(async ({ count, warmUp }) => {
   // Until V8 has compiled all of it: some thousands of messages.
-  for (let n = 0; warmUp && n < 8; n++) await round(count)
+  for (let n = 0; warmUp && n < 14; n++) await round(count)
   return round(count)
 })
 

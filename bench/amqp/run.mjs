@@ -11,8 +11,8 @@ export async function run({ smoke, progress }) {
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders: CONTENDERS,
-    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 4, rounds: 16, budgetMs: 60_000 }),
-    question: { count: smoke ? 20 : 1_000 },
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 2, rounds: 40, budgetMs: 55_000 }),
+    question: { count: smoke ? 20 : 500 },
     progress,
   })
   const row = (what, of, measure, target) => ({

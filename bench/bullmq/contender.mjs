@@ -25,7 +25,7 @@ await worker.waitUntilReady()
 
 answering(async ({ count, warmUp }) => {
   // Until V8 has compiled all of it: some thousands of jobs.
-  for (let n = 0; warmUp && n < 8; n++) await round(count)
+  for (let n = 0; warmUp && n < 10; n++) await round(count)
   return round(count)
 })
 

@@ -12,8 +12,8 @@ export async function run({ smoke, progress }) {
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders: CONTENDERS,
-    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 4, rounds: 16, budgetMs: 80_000 }),
-    question: { count: smoke ? 20 : 500 },
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 2, rounds: 30, budgetMs: 80_000 }),
+    question: { count: smoke ? 20 : 250 },
     progress,
   })
   const row = (what, of, measure, target, to = 'otel') => ({

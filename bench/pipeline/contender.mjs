@@ -11,8 +11,8 @@ const steps = graph(shape, Number(size))
 const run = await prepare(steps, { everything: name === 'ours-all' })
 
 answering(async ({ count, warmUp }) => {
-  // Until V8 has compiled all of it: a hundred thousand steps.
-  const runs = Math.ceil(((warmUp ? 12 : 1) * count) / steps.length)
+  // Until V8 has compiled all of it: tens of thousands of steps.
+  const runs = Math.ceil(((warmUp ? 16 : 1) * count) / steps.length)
   const cpu = await cpuOf(async () => {
     for (let n = 0; n < runs; n++) await run()
   })

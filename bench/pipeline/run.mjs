@@ -20,8 +20,8 @@ async function ofShape(shape, smoke, progress) {
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders,
-    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 2, rounds: 16, budgetMs: 26_000 }),
-    question: { count: smoke ? 400 : 10_000 },
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 1, rounds: 24, budgetMs: 26_000 }),
+    question: { count: smoke ? 400 : 5_000 },
     progress: (text) => progress(`${shape}, ${text}`),
   })
   const [hand, pGraph, ours, all, tenfold] = contenders.map((name) => answers[name])

@@ -9,6 +9,7 @@ import { misuse } from './rows/misuse.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
 import { shapes } from './rows/shapes.ts'
+import { volume } from './rows/volume.ts'
 
 export const FAULTS: readonly Fault[] = [
   carriers,
@@ -20,6 +21,7 @@ export const FAULTS: readonly Fault[] = [
   privacy,
   contexts,
   backends,
+  volume,
   http,
   shapes,
   misuse,

@@ -10,7 +10,7 @@ const collect = runInNewContext('gc') as () => void
 /** What is in use in bytes once nothing more can be collected. */
 export async function heapUsed(): Promise<number> {
   let least = Number.POSITIVE_INFINITY
-  for (let n = 0; n < 4; n++) {
+  for (let n = 0; n < 2; n++) {
     // What was freed in this turn, and what finalizers then let go of.
     await new Promise((resolve) => setTimeout(resolve, 20))
     collect()

@@ -357,6 +357,47 @@ describe('options', () => {
   })
 })
 
+describe('a standard variable with a value that counts for nothing', () => {
+  it.each([
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'user:secret@host:4318'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'localhost:4318'],
+    ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', 'ftp://host'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization: secret'],
+    ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zip'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
+    ['OTEL_BSP_MAX_QUEUE_SIZE', '0'],
+    ['OTEL_BLRP_SCHEDULE_DELAY', '-1'],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'a=1,b'],
+    ['OTEL_TRACES_SAMPLER', 'sometimes'],
+    ['OTEL_TRACES_SAMPLER_ARG', '10%'],
+    ['OTEL_SDK_DISABLED', 'yes'],
+    ['OTEL_LOG_LEVEL', 'loud'],
+  ])('%s=%s is named, with what it must be, and never with a credential', (name, value) => {
+    vi.stubEnv('OTEL_TRACES_EXPORTER', 'none')
+    vi.stubEnv(name, value)
+    expect(open().status()).toMatchObject({ state: 'running', problems: [expect.stringContaining(`${name} must be `)] })
+    expect(warnings).toHaveLength(1)
+    expect(warnings.join()).not.toContain('secret')
+  })
+
+  it('is none of these', async () => {
+    vi.stubEnv('OTEL_TRACES_EXPORTER', 'none')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'https://user:secret@host/otlp')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_HEADERS', 'authorization=Basic%20c2VjcmV0==, x-tenant=acme,')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_COMPRESSION', 'gzip')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '2500')
+    vi.stubEnv('OTEL_TRACES_SAMPLER', 'parentbased_traceidratio')
+    vi.stubEnv('OTEL_TRACES_SAMPLER_ARG', '0.25')
+    vi.stubEnv('OTEL_SDK_DISABLED', 'False')
+    vi.stubEnv('OTEL_LOG_LEVEL', 'NONE')
+    expect(open().status().problems).toEqual([])
+    await sdk?.close()
+    vi.stubEnv('OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317')
+    expect(open().status().problems).toEqual([])
+  })
+})
+
 describe('a backend that does not work', () => {
   it('is named once, without credentials, and counted', async () => {
     let answer = 399

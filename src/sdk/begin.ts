@@ -9,6 +9,7 @@ import { identify, type Who } from './identify.ts'
 import { instrument, release } from './instrument/index.ts'
 import { roleOf } from './instrument/switches.ts'
 import { logsWanted, sendLogs } from './logs.ts'
+import { nameMisread } from './misread.ts'
 import { Problems } from './problems.ts'
 import { register } from './register.ts'
 
@@ -27,6 +28,7 @@ export function begin(options: StartOptions, problems = new Problems()): Begun {
   if (isTrue('OTEL_SDK_DISABLED')) return begun('disabled')
   if (registeredProvider() !== undefined) return begun('foreign')
 
+  nameMisread(problems)
   const silence = speak()
   try {
     const { provider, resource, destinations } = register(who.attributes, problems)

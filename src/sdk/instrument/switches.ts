@@ -51,6 +51,6 @@ function flag(name: string, problems: Problems): boolean | undefined {
   if (value === undefined) return undefined
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
-  problems.add('switch', `${name} must be true or false; it counts as not set`)
+  problems.add('switch', `${name} must be true or false, got '${value.slice(0, 80)}'; it counts as not set`)
   return undefined
 }

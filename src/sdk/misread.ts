@@ -1,0 +1,65 @@
+// Standard variables with a value that the SDK passes over in silence: spans then go nowhere, or are not what was asked for.
+import { env } from './environment.ts'
+import type { Problems } from './problems.ts'
+
+interface Variable {
+  readonly name: string
+  readonly is: (value: string) => boolean
+  readonly expected: string
+  /** Its value may hold a credential. */
+  readonly isSecret?: boolean
+}
+
+/** Names each of them. What exporters and propagators there are is told by those who look for them. */
+export function nameMisread(problems: Problems): void {
+  for (const { name, is, expected, isSecret } of VARIABLES) {
+    const value = env(name)
+    if (value === undefined || is(value)) continue
+    const shown = isSecret ? '' : `, got '${value.slice(0, 80)}'`
+    problems.add('variable', `${name} must be ${expected}${shown}`)
+  }
+}
+
+const oneOf = (name: string, ...values: readonly string[]): Variable => ({
+  ...{ name, is: (value) => values.includes(value), expected: `one of ${values.join(', ')}` },
+})
+const pairs = (name: string, isSecret: boolean): Variable => ({
+  ...{ name, isSecret, expected: 'key=value,key=value' },
+  is: (value) => value.split(',').every((pair) => pair.trim() === '' || pair.trim().indexOf('=') > 0),
+})
+const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Variable => ({
+  ...{ name, is: (value) => Number(value) >= least && Number(value) <= most },
+  expected: most === 1 ? `a number from ${least} to ${most}` : `a number from ${least}`,
+})
+
+const isGrpc = (): boolean =>
+  ['', 'TRACES_', 'LOGS_'].some((signal) => env(`OTEL_EXPORTER_OTLP_${signal}PROTOCOL`) === 'grpc')
+
+// gRPC takes `host:port` as well, which over HTTP would be read as a scheme.
+function isEndpoint(value: string): boolean {
+  if (isGrpc()) return URL.canParse(value.includes('://') ? value : `grpc://${value}`)
+  return /^https?:\/\//i.test(value) && URL.canParse(value)
+}
+
+const ofSignal = (signal: string): readonly Variable[] => [
+  { name: `${signal}ENDPOINT`, is: isEndpoint, expected: 'a URL that begins with http:// or https://', isSecret: true },
+  pairs(`${signal}HEADERS`, true),
+  oneOf(`${signal}COMPRESSION`, 'gzip', 'none'),
+  number(`${signal}TIMEOUT`, 0),
+]
+const ofBatches = (processor: string): readonly Variable[] => [
+  ...['MAX_QUEUE_SIZE', 'MAX_EXPORT_BATCH_SIZE'].map((limit) => number(`${processor}_${limit}`, 1)),
+  ...['SCHEDULE_DELAY', 'EXPORT_TIMEOUT'].map((limit) => number(`${processor}_${limit}`, 0)),
+]
+const SAMPLERS = ['always_on', 'always_off', 'traceidratio']
+const LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
+
+const VARIABLES: readonly Variable[] = [
+  { ...oneOf('OTEL_SDK_DISABLED', 'true', 'false'), is: (value) => /^(true|false)$/i.test(value) },
+  ...['', 'TRACES_', 'LOGS_'].flatMap((signal) => ofSignal(`OTEL_EXPORTER_OTLP_${signal}`)),
+  ...['OTEL_BSP', 'OTEL_BLRP'].flatMap(ofBatches),
+  pairs('OTEL_RESOURCE_ATTRIBUTES', false),
+  oneOf('OTEL_TRACES_SAMPLER', ...SAMPLERS, ...SAMPLERS.map((name) => `parentbased_${name}`)),
+  number('OTEL_TRACES_SAMPLER_ARG', 0, 1),
+  { ...oneOf('OTEL_LOG_LEVEL', ...LEVELS), is: (value) => LEVELS.includes(value.toLowerCase()) },
+]

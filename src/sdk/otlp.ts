@@ -1,8 +1,9 @@
 // OTLP: the SDK's own exporter of spans or log lines, watched, and let go of in the end.
 import type { Agent } from 'node:http'
 import { type Context, context, createContextKey } from '@opentelemetry/api'
-import { fault, guard } from '../kernel/faults.ts'
+import { fault } from '../kernel/faults.ts'
 import type { DestinationStatus } from './face.ts'
+import { cancelling } from './grpc-calls.ts'
 import type { Problems } from './problems.ts'
 import { type Exporter, type ExportResult, endpoint, exporter as makeExporter, type Signal } from './protocol.ts'
 
@@ -42,6 +43,7 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
   }
   const http = hasCertificates(signal) ? {} : { httpAgentOptions: openAgent }
   const exporter = makeExporter<Item>(signal, http, problems)
+  const cancelCalls = cancelling(exporter)
   const target = endpoint(signal)
   const inFlight = new Set<Promise<boolean>>()
   let delivered = 0
@@ -85,7 +87,7 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
     release: () => {
       released = true
       for (const agent of agents) close(agent)
-      cancel(exporter)
+      cancelCalls()
     },
   }
 }
@@ -110,13 +112,6 @@ function close(agent: Agent): void {
   }
   for (const sockets of Object.values(agent.sockets)) for (const socket of sockets ?? []) socket.destroy(closed)
   agent.destroy()
-}
-
-// The same for gRPC. Its exporter waits for its calls before it closes the client that would cancel them, and shows the
-// client to nobody. Where a later version keeps it elsewhere, the process ends when the exporter's own time-out is over.
-function cancel(exporter: object): void {
-  const { _delegate } = exporter as { readonly _delegate?: { readonly _transport?: { shutdown?(): void } } }
-  guard('sdk', 'cancel', () => _delegate?._transport?.shutdown?.())
 }
 
 function reason(error: unknown): string {

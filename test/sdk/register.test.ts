@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { amqpUrl } from '../support/rabbitmq.ts'
 import { bullmqPrefix, redisUrl } from '../support/redis.ts'
 import { type Staged, stage } from '../support/staged.ts'
 import { postgres } from './postgres.ts'
@@ -321,6 +322,57 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
     expect(outline(workers)).toEqual(['taskiq.render_clip'])
   })
 
+  it('so are those of the package redis', async () => {
+    const packages = ['redis', '@opentelemetry/instrumentation-redis']
+    const code = `import { createServer } from 'node:http'
+       import { createClient } from 'redis'
+       ${TASK}
+       const redis = await createClient({ url: ${JSON.stringify(redisUrl())} }).connect()
+       await task(async () => {
+         await redis.get('user:ann')
+         await redis.multi().set('user:ann', 'secret', { EX: 1 }).get('user:ann').exec()
+       })
+       redis.destroy()
+       await end()`
+    const [silent, asked] = [await backend(), await backend()]
+    expect((await run(code, named(silent), { packages })).stderr).toBe('')
+    expect(outline(silent)).toEqual(['taskiq.render_clip'])
+    expect((await run(code, { ...named(asked), TASKSPAN_INSTRUMENT_REDIS: 'true' }, { packages })).stderr).toBe('')
+    const calls = outline(asked).filter((line) => line !== 'taskiq.render_clip')
+    expect(calls.length).toBeGreaterThanOrEqual(3)
+    for (const call of calls) expect(call).toMatch(/^taskiq\.render_clip > (redis-)?(GET|SET|MULTI)$/i)
+    expect(JSON.stringify(asked.requests.map(({ body }) => body.toString()))).not.toMatch(/user:ann|secret/)
+  })
+
+  it('AMQP calls are spans when asked, beside those of taskspan/amqp', async () => {
+    const packages = ['amqplib', '@opentelemetry/instrumentation-amqplib']
+    const code = `import { createServer } from 'node:http'
+       import { connect } from 'amqplib'
+       import { amqp, inject } from 'taskspan/amqp'
+       ${TASK}
+       const { consume: take } = amqp(telemetry({ logging: false }))
+       const connection = await connect(${JSON.stringify(await amqpUrl())})
+       const channel = await connection.createChannel()
+       const { queue } = await channel.assertQueue('', { exclusive: true })
+       const done = new Promise((resolve) => take(channel, queue, () => resolve(), { name: 'save_order' }))
+       await task(() => void channel.sendToQueue(queue, Buffer.from('secret'), inject({})))
+       await done
+       await channel.close()
+       await connection.close()
+       await end()`
+    const [silent, asked] = [await backend(), await backend()]
+    expect((await run(code, named(silent), { packages })).stderr).toBe('')
+    expect(outline(silent)).toEqual(['taskiq.render_clip', 'taskiq.render_clip > taskiq.save_order'])
+    expect((await run(code, { ...named(asked), TASKSPAN_INSTRUMENT_AMQP: 'true' }, { packages })).stderr).toBe('')
+    expect(outline(asked).map((line) => line.replace(/amq\.gen-\S+/, '(anonymous)'))).toEqual([
+      'publish <default> > (anonymous) process',
+      'publish <default> > taskiq.save_order',
+      'taskiq.render_clip',
+      'taskiq.render_clip > publish <default>',
+    ])
+    expect(JSON.stringify(asked.requests.map(({ body }) => body.toString()))).not.toContain('secret')
+  })
+
   it.each(['--import', '--require'])('instruments CommonJS as well, with %s', async (preload) => {
     const to = await backend()
     const { stderr } = await run(
@@ -442,7 +494,7 @@ describe('what is missing or wrong', { timeout: 60_000 }, () => {
     const env = { TASKSPAN_INSTRUMENT_HTTP: 'false', TASKSPAN_INSTRUMENT_SQL_WORKERS: 'maybe' }
     expect(problems(await run(code, { ...named(await backend()), ...env }))).toEqual([
       expect.stringMatching(/^TASKSPAN_INSTRUMENT_HTTP switches nothing: there are TASKSPAN_INSTRUMENT_HTTP_CLIENT, /),
-      'TASKSPAN_INSTRUMENT_SQL_WORKERS must be true or false; it counts as not set',
+      "TASKSPAN_INSTRUMENT_SQL_WORKERS must be true or false, got 'maybe'; it counts as not set",
     ])
   })
 })

@@ -22,8 +22,8 @@ export interface TrialOptions extends Setting {
   readonly progress?: (tried: number, of: number) => void
 }
 
-// A process must load its packages first; on a busy machine that takes seconds.
-const START_MS = 60_000
+// A process must load its packages first; on a busy machine that takes seconds, or a minute.
+const START_MS = 120_000
 
 export async function tryOut(options: TrialOptions): Promise<Result> {
   const { fault, untilLost = false, processes = 1, progress, ...setting } = options
@@ -62,9 +62,10 @@ function inOneProcess(
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4_000)
   })
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let at = open.shift()
     let timer: NodeJS.Timeout
+    let hasBegun = false
     const end = (): void => {
       clearTimeout(timer)
       child.removeAllListeners()
@@ -72,7 +73,9 @@ function inOneProcess(
       resolve()
     }
     const lost = (why: string): void => {
-      if (at !== undefined) told(at, why)
+      // A process that never got to a case says nothing of its contender: that is a fault of the suite, or of the machine.
+      if (!hasBegun) reject(new Error(`A process for '${setting.fault}' did not start: ${why} ${said}`))
+      else if (at !== undefined) told(at, why)
       end()
     }
     const patience = (ms: number): void => {
@@ -86,6 +89,7 @@ function inOneProcess(
     }
     child.on('exit', (code, signal) => lost(`the process ended (${signal ?? code}): ${lastError(said)}`))
     child.on('message', (word: Word) => {
+      hasBegun = true
       if (word.kind === 'begun') return patience(patienceOf(word.at))
       if (word.why !== undefined) return lost(word.why)
       told(word.at, undefined)

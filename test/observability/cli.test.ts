@@ -98,6 +98,21 @@ describe('with thresholds', () => {
     expect(await read(QUEUES)).toMatch(/> 100[\s\S]*> 300/)
   })
 
+  it('says in the runbooks of their alerts that they are not the defaults', async () => {
+    await observability('--failure-rate', '0.1', '--duration', '2m', '--per-task', 'render_clip=60s')
+    const { 'taskspan.json': _, ...written } = await textsOf(out)
+    const told = Object.entries(written).flatMap(([path, text]) => {
+      const [, flags] =
+        /^# \w+\n\nLimits in this text are the defaults\. Here they are set by `(.+)`\.\n/.exec(text) ?? []
+      return flags === undefined ? [] : [[path, flags]]
+    })
+    expect(Object.fromEntries(told)).toEqual({
+      'runbooks/task-failure-rate-high.md': '--failure-rate 0.1',
+      'runbooks/task-duration-p99-high.md': '--duration 2m --per-task render_clip=60s',
+      'runbooks/task-duration-average-high.md': '--duration 2m --per-task render_clip=60s',
+    })
+  })
+
   it('says what it keeps as a shell takes it', async () => {
     const flags = ['--dead-letter-queues', '(dead|lost)', '--per-task', "clip's & co=60s"]
     expect(await observability(...flags)).toContain(

@@ -17,10 +17,14 @@ async function working(
   const name = `render-${++count}`
   const queue = new Queue(name, { connection, prefix })
   onTestFinished(async () => void (await queue.close()))
-  await queue.addBulk(names.map((job) => ({ name: job, data: {} })))
+  // The last ones are long: however late the signal is sent on a busy machine, it comes in the middle.
+  await queue.addBulk(names.map((job, n) => ({ name: job, data: { ms: n < 8 ? 100 : 1_500 } })))
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, LOG_LEVEL: 'debug' }
   return child('worker-process.ts', { queue: name, connection, prefix, ...options }, env)
 }
+
+/** What close() may take at most, a second for what still holds the process, and one for a busy machine. */
+const inTime = ({ graceMs, flushMs }: { graceMs: number; flushMs: number }): number => graceMs + flushMs + 2_000
 
 const of = (lines: readonly Line[], message: string): Line[] => lines.filter((line) => line.message === message)
 const twenty = Array.from({ length: 20 }, () => 'render_clip')
@@ -48,7 +52,7 @@ describe('SIGTERM in the middle of 20 tasks', { timeout: 40_000 }, () => {
     expect(finished.length).toBeLessThan(20)
     expect(sent.sort()).toEqual(finished.sort())
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(4_000)
+    expect(ms).toBeLessThan(inTime(limits))
 
     const lifecycle = running.lines.map(({ message }) => message).filter((message) => message.startsWith('worker.'))
     expect(lifecycle).toEqual(['worker.starting', 'worker.started', 'worker.draining', 'worker.stopped'])
@@ -70,7 +74,7 @@ describe('SIGTERM in the middle of 20 tasks', { timeout: 40_000 }, () => {
     const running = await working(backend.url, twenty, limits)
     const { code, ms } = await terminated(running, 7)
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(5_000)
+    expect(ms).toBeLessThan(inTime(limits))
     expect(of(running.lines, 'worker.stopped')[0]).toMatchObject({ level: 'warning', tasks: 'drained' })
     expect(running.stderr()).toMatch(/spans do not reach|not every span reached/)
   })
@@ -80,7 +84,8 @@ describe('a task that takes longer than its grace', { timeout: 40_000 }, () => {
   it('hears its abort signal, and its span still arrives', async () => {
     const backend = await receiver()
     onTestFinished(backend.close)
-    const running = await working(backend.url, ['render_clip', 'endless'], { graceMs: 200, flushMs: 4_000 })
+    const limits = { graceMs: 200, flushMs: 4_000 }
+    const running = await working(backend.url, ['render_clip', 'endless'], limits)
     const { code, ms } = await terminated(running, 1)
     expect(of(running.lines, 'task.cancelled')).toHaveLength(1)
     expect(
@@ -91,7 +96,7 @@ describe('a task that takes longer than its grace', { timeout: 40_000 }, () => {
     ).toEqual(['taskiq.endless', 'taskiq.render_clip'])
     expect(of(running.lines, 'worker.stopped')[0]).toMatchObject({ level: 'warning', tasks: 'aborted' })
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(4_000)
+    expect(ms).toBeLessThan(inTime(limits))
   })
 
   it('does not keep the process when it hears nothing', async () => {
@@ -102,7 +107,7 @@ describe('a task that takes longer than its grace', { timeout: 40_000 }, () => {
     const { ms } = await terminated(running, 1)
     expect(backend.spans().map(({ name }) => name)).toEqual(['taskiq.render_clip'])
     expect(of(running.lines, 'worker.stopped')[0]).toMatchObject({ tasks: 'abandoned' })
-    expect(ms).toBeLessThan(4_000)
+    expect(ms).toBeLessThan(inTime(limits))
   })
 
   it('loses the rest of its grace by a second signal', async () => {
@@ -113,7 +118,7 @@ describe('a task that takes longer than its grace', { timeout: 40_000 }, () => {
     await Promise.race([ended, running.until((lines) => of(lines, 'worker.draining').length > 0)])
     const impatient = setInterval(() => running.process.kill('SIGINT'), 300)
     onTestFinished(() => clearInterval(impatient))
-    expect((await ended).ms).toBeLessThan(10_000)
+    expect((await ended).ms).toBeLessThan(20_000)
     expect(of(running.lines, 'task.cancelled')).toHaveLength(1)
   })
 })

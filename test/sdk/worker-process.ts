@@ -25,7 +25,7 @@ const worker = new Worker(
         }
       })
     }
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, job.data.ms))
   }),
   { connection, prefix, concurrency: 4, autorun: false },
 )

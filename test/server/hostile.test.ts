@@ -73,8 +73,11 @@ describe.concurrent('connections that are held', () => {
     const began = performance.now()
     expect((await ask(served, '/health')).status).toBe(200)
     expect((await ask(served, '/ready')).status).toBe(200)
-    expect(performance.now() - began).toBeLessThan(2_000)
-    await vi.waitFor(() => expect(half.filter(({ socket }) => !socket.destroyed).length).toBeLessThanOrEqual(100))
+    expect(performance.now() - began).toBeLessThan(4_500) // before the time-out of headers has let any of them go
+    await vi.waitFor(
+      () => expect(half.filter(({ socket }) => !socket.destroyed).length).toBeLessThanOrEqual(100),
+      8_000,
+    )
     await Promise.all(half.map(({ closed }) => closed))
     expect(performance.now() - began).toBeLessThan(8_000)
     expect((await ask(served, '/health')).status).toBe(200)

@@ -188,7 +188,7 @@ test('shows CPU, memory and how late the event loop is', async () => {
   await w.sample()
 
   expect(await lag('1')).toBeGreaterThan(0.1)
-  expect(await lag('1')).toBeLessThan(2)
+  expect(await lag('1')).toBeLessThan(20) // seconds, not milliseconds
   expect(await metrics.value('taskiq_process_cpu_seconds_total')).toBeGreaterThanOrEqual(before + used.user / 1e6)
   const cores = await metrics.value('taskiq_process_cpu_limit_cores')
   expect(cores).toBeGreaterThan(0)
@@ -215,16 +215,14 @@ test('says of a task that runs for long that it still does, in its trace, and ag
   const broker = fakeBroker(t)
   let end = (): void => {}
   broker.consume('render', () => new Promise<void>((resolve) => (end = resolve)))
+  const begun = performance.now()
   broker.send('render', { name: 'render_clip', id: 'm-1' })
   const w = watching({ telemetry: t, stillRunningAfterMs: 400 })
-  await w.sample()
-  expect(logs.named('task.still_running')).toEqual([])
 
-  const begun = performance.now()
   const said = () => w.sample().then(() => logs.named('task.still_running').length)
   await expect.poll(said, { interval: 10 }).toBe(1)
   await expect.poll(said, { interval: 10 }).toBe(2)
-  expect(performance.now() - begun).toBeGreaterThan(600)
+  expect(performance.now() - begun).toBeGreaterThan(790)
   end()
   await broker.settled(1)
   await w.sample()

@@ -121,5 +121,5 @@ test('counts missed runs of a cron expression', async () => {
   const { w, metrics } = await watched({ queues: [queue] })
   const missed = async () => (await metrics.value('taskiq_cron_missed_total', { schedule })) ?? 0
 
-  await expect.poll(() => w.sample().then(missed), { timeout: 10_000, interval: 200 }).toBe(1)
+  await expect.poll(() => w.sample().then(missed), { interval: 200 }).toBeGreaterThanOrEqual(1)
 })

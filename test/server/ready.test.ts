@@ -28,6 +28,7 @@ describe('/ready', () => {
       checks: {
         redis: () => 'PONG',
         broker: () => Promise.reject(new Error('connect amqp://guest:secret@mq:5672/x\n  refused')),
+        database: () => Promise.reject(new Error('no postgres://db/shop?user=ann&password=secret&ssl=1')),
         disk: () => false,
         odd: () => {
           throw undefined
@@ -42,6 +43,7 @@ describe('/ready', () => {
       checks: {
         redis: 'ok',
         broker: 'error: connect amqp://***@mq:5672/x refused',
+        database: 'error: no postgres://db/shop?user=ann&password=***&ssl=1',
         disk: 'error: the check gave false',
         odd: 'error: undefined',
         coded: 'error: ECONNREFUSED',

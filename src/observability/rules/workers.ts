@@ -43,7 +43,7 @@ export function workerRules(making: Making): Group {
           name: 'WorkerCpuHigh',
           limit: Number(limits.cpu),
           summary: 'uses much CPU',
-          description: `It uses {{ $value | humanizePercentage }} of one core, or of its container's limit where that is less (limit ${percent(limits.cpu)}), for 5 min.`,
+          description: `It uses {{ $value | humanizePercentage }} of one core, or of the limit of its container where that is less (limit ${percent(limits.cpu)}), for 5 min.`,
         },
       ),
       ...use(

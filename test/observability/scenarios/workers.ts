@@ -51,7 +51,7 @@ const faults = (count: number): Firing =>
   )
 
 const ofACore = (used: string): string =>
-  `It uses ${used} of one core, or of its container's limit where that is less (limit 80 %), for 5 min.`
+  `It uses ${used} of one core, or of the limit of its container where that is less (limit 80 %), for 5 min.`
 
 /** One process for 10 min, none for 30, then a new one elsewhere. */
 const gone = (series: Record<string, Samples>) => ({

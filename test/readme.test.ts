@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { METRIC, type MetricName, WATCH_METRIC } from '../src/kernel/names.ts'
+import { LINE, METRIC, type MetricName, WATCH_METRIC } from '../src/kernel/names.ts'
 import { amqpUrl } from './support/rabbitmq.ts'
 import { redisUrl } from './support/redis.ts'
 import { documents, type Sample, samples } from './support/samples.ts'
@@ -89,6 +89,11 @@ describe('the README', () => {
     expect(listed.filter(([name]) => !defined.has(name))).toEqual([])
     expect([...defined.keys()].filter((name) => !listed.some(([row]) => row === name))).toEqual([])
     expect(listed.filter(([name, is]) => defined.get(name) !== is)).toEqual([])
+  })
+
+  it('lists every log line that is not about the ending of a task, step or pipeline', () => {
+    const section = /^## Log lines\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+    expect(Object.values(LINE).filter((line) => !section.includes(`\`${line}\``))).toEqual([])
   })
 
   it('lists every option of telemetry()', async () => {

@@ -398,6 +398,7 @@ export const LINE = {
   workerDraining: 'worker.draining',
   workerStopped: 'worker.stopped',
   checkFailed: 'check.failed',
+  serverListening: 'server.listening',
 } as const
 
 /** The queue label of a cron tick that no message triggered. */

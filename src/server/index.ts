@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { guard } from '../kernel/faults.ts'
+import { LINE } from '../kernel/names.ts'
 import { isLoopbackAddress } from './access.ts'
 import { Writer } from './answer.ts'
 import { listen } from './listen.ts'
@@ -109,7 +110,7 @@ function say({ loggers }: TelemetrySource, address: string, isLoopback: boolean,
     ? inContainer() &&
       'Nothing outside of this container can reach it: set TASKSPAN_HOST=0.0.0.0 (and for /debug TASKSPAN_DEBUG_TOKEN).'
     : debug && settings.debug?.token === '' && '/debug answers nobody: set TASKSPAN_DEBUG_TOKEN.'
-  guard('server', 'log', () => loggers[0]?.info({ address, debug, ...(hint && { hint }) }, 'server.listening'))
+  guard('server', 'log', () => loggers[0]?.info({ address, debug, ...(hint && { hint }) }, LINE.serverListening))
 }
 
 function inContainer(): boolean {

@@ -107,6 +107,7 @@ function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened
   const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
   if (task.links !== undefined) start.links = task.links as Link[]
   const span = currentTracer().startSpan(nameOf(task, names), start, parent)
+  if (options.attributes === undefined) describe(span, task, names)
   return { span, context: trace.setSpan(parent, span) }
 }
 

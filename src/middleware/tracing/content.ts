@@ -31,31 +31,23 @@ export function startAttributes(
     if (task.id !== undefined && task.kind !== 'task') attributes[ATTR.messageId] = cut(task.id, MAX_ID)
     if (task.kind === 'send' && task.name !== '') attributes[names.taskName] = task.name
   }
-  if (task.kind === 'step') stepAttributes(task, names, attributes)
-  else for (const key in task.details) attributes[names.attribute(key)] = bounded(task.details[key])
+  if (task.kind === 'step') {
+    attributes[names.pipelineName] = task.queue
+    attributes[names.stepId] = task.name
+  } else for (const key in task.details) attributes[names.attribute(key)] = bounded(task.details[key])
   for (const key in task.correlation) attributes[key] = task.correlation[key]
   if (more === undefined) return attributes
   // What the user says of a task goes over what we say.
-  if (task.kind === 'task') rest(into(attributes), task, names)
+  rest(into(attributes), task, names)
   addUserAttributes(attributes, task, names, more)
   return attributes
-}
-
-// The keys of every step, each written where the engine can learn it: a loop over names costs a thousand steps twice as
-// much. Their values are short by construction.
-function stepAttributes(task: Task, names: SpanNames, attributes: Attributes): void {
-  attributes[names.pipelineName] = task.queue
-  attributes[names.runId] = task.details?.['pipeline.run_id']
-  attributes[names.stepId] = task.name
-  attributes[names.stepAttempt] = task.attempt
-  attributes[names.stepNeeds] = task.needs as string[]
-  if (task.waitMs !== undefined) attributes[names.stepWaitMs] = task.waitMs
 }
 
 function taskAttributes(task: Task, names: SpanNames, attributes: Attributes): void {
   attributes[ATTR.taskType] = task.type
   attributes[names.taskName] = task.name
   attributes[names.attempt] = task.attempt
+  if (task.priority !== undefined) attributes[names.priority] = task.priority
   if (task.lost) attributes[names.recovered] = true
   const { schedule } = task
   if (schedule === undefined) return
@@ -77,13 +69,22 @@ export function describe(span: Span, task: Task, names: SpanNames): void {
 }
 
 function rest(span: Pick<Span, 'setAttribute'>, task: Task, names: SpanNames): void {
+  if (task.kind === 'step') return restOfStep(span, task, names)
+  if (task.kind !== 'task') return
   if (task.maxAttempts !== undefined) span.setAttribute(names.maxAttempts, task.maxAttempts)
-  if (task.priority !== undefined) span.setAttribute(names.priority, task.priority)
   if (task.waitMs !== undefined) span.setAttribute(names.waitMs, task.waitMs)
   if (task.system === undefined) return
   if (task.id !== undefined) span.setAttribute(ATTR.messageId, cut(task.id, MAX_ID))
   if (task.waitMs !== undefined) span.setAttribute(ATTR.receiveLatency, task.waitMs)
   if (task.attempt > 1) span.setAttribute(ATTR.retryCount, task.attempt - 1)
+}
+
+function restOfStep(span: Pick<Span, 'setAttribute'>, task: Task, names: SpanNames): void {
+  const runId = task.details?.['pipeline.run_id']
+  if (runId !== undefined) span.setAttribute(names.runId, runId)
+  span.setAttribute(names.stepAttempt, task.attempt)
+  if (task.needs !== undefined) span.setAttribute(names.stepNeeds, task.needs as string[])
+  if (task.waitMs !== undefined) span.setAttribute(names.stepWaitMs, task.waitMs)
 }
 
 // An object that takes attributes as a span does.

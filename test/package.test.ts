@@ -20,7 +20,8 @@ const targets = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 
 describe('what is in it', () => {
   it('is the built code, its types and maps, what people look at it with, and the papers', () => {
-    const papers = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'docs/otlp-alerts.md', 'package.json']
+    const docs = ['http', 'otlp-alerts', 'processes', 'sdk', 'watch'].map((name) => `docs/${name}.md`)
+    const papers = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', ...docs, 'package.json']
     const kinds = /^(dist\/.+\.(js|js\.map|d\.ts)|observability\/.+|docs\/runbooks\/.+\.md)$/
     expect(staged.files.filter((file) => !kinds.test(file)).sort()).toEqual(papers)
   })

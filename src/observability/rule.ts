@@ -19,6 +19,8 @@ export interface AlertRule {
 
 export interface Group {
   readonly name: string
+  /** From one evaluation to the next. Default: Prometheus' own. */
+  readonly interval?: string
   readonly rules: readonly (Recording | AlertRule)[]
 }
 

@@ -2,6 +2,7 @@
 import { stringify } from 'yaml'
 import { DEFAULT_RULES, type Group, making, type RulesOptions } from './rule.ts'
 import { brokerRules } from './rules/brokers.ts'
+import { durationRules } from './rules/durations.ts'
 import { pipelineRules } from './rules/pipelines.ts'
 import { queueRules } from './rules/queues.ts'
 import { rejectionRules } from './rules/rejections.ts'
@@ -15,6 +16,7 @@ import { workerRules } from './rules/workers.ts'
 const PARTS = [
   workerRules,
   taskRules,
+  durationRules,
   rejectionRules,
   queueRules,
   scheduleRules,
@@ -28,8 +30,8 @@ const PARTS = [
 export function groups(options: RulesOptions = DEFAULT_RULES): readonly Group[] {
   const { without } = options
   return PARTS.map((part) => {
-    const { name, rules } = part(making(options))
-    return { name, rules: rules.filter((rule) => !('alert' in rule && without.includes(rule.alert))) }
+    const { rules, ...group } = part(making(options))
+    return { ...group, rules: rules.filter((rule) => !('alert' in rule && without.includes(rule.alert))) }
   })
 }
 

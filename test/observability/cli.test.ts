@@ -87,7 +87,7 @@ describe('with thresholds', () => {
       'keeps --depth 250 --per-task render_clip=60s\n',
     )
     expect(await read(QUEUES)).toContain('> 250')
-    expect(await read('prometheus/rules/taskspan-tasks.yml')).toContain('task_name="render_clip"')
+    expect(await read('prometheus/rules/taskspan-durations.yml')).toContain('task_name="render_clip"')
 
     const said = await observability('--wait', '5m')
     expect(said).toContain('keeps --depth 250 --wait 5m --per-task render_clip=60s\n')

@@ -372,6 +372,7 @@ describe('a standard variable with a value that counts for nothing', () => {
     ['OTEL_TRACES_SAMPLER_ARG', '10%'],
     ['OTEL_SDK_DISABLED', 'yes'],
     ['OTEL_LOG_LEVEL', 'loud'],
+    ['LOG_LEVEL', 'loud'],
   ])('%s=%s is named, with what it must be, and never with a credential', (name, value) => {
     vi.stubEnv('OTEL_TRACES_EXPORTER', 'none')
     vi.stubEnv(name, value)

@@ -82,7 +82,8 @@ export function handle({ state, service, problems, running, ...started }: Starte
     // Tasks that were aborted share the time of the last spans, and leave most of it to them.
     const drained = await drain(workers, graceMs, Math.min(flushMs / 4, 1_000), hurry.signal)
     if (drained === 'abandoned') {
-      problems.add('drain', `tasks ran on after their grace of ${graceMs} ms and after their signals were aborted`)
+      const why = 'a task that ran on, or a broker that does not answer'
+      problems.add('drain', `workers had not closed after ${graceMs} ms of grace and the abort of their tasks: ${why}`)
     }
     const left = drained === 'drained' ? flushMs : (flushMs * 3) / 4
     const deadline = performance.now() + left

@@ -54,7 +54,11 @@ const ofBatches = (processor: string): readonly Variable[] => [
 const SAMPLERS = ['always_on', 'always_off', 'traceidratio']
 const LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
 
+const SPELLINGS = ['trace', 'warn', 'fatal', 'silent']
+const LINES = ['debug', 'info', 'warning', 'error', 'critical']
+
 const VARIABLES: readonly Variable[] = [
+  { ...oneOf('LOG_LEVEL', ...LINES), is: (value) => [...LINES, ...SPELLINGS].includes(value.toLowerCase()) },
   { ...oneOf('OTEL_SDK_DISABLED', 'true', 'false'), is: (value) => /^(true|false)$/i.test(value) },
   ...['', 'TRACES_', 'LOGS_'].flatMap((signal) => ofSignal(`OTEL_EXPORTER_OTLP_${signal}`)),
   ...['OTEL_BSP', 'OTEL_BLRP'].flatMap(ofBatches),

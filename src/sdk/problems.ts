@@ -15,6 +15,7 @@ export class Problems {
     if (this.all.includes(text) || this.all.length >= MAX_PROBLEMS) return
     this.all.push(text)
     // OTel's diag has no logger unless somebody gave it one: who called start() must hear of it all the same.
-    process.emitWarning(`taskspan: ${text}.`, 'TaskspanWarning')
+    // Without a full stop: many end in a command to be copied.
+    process.emitWarning(`taskspan: ${text}`, 'TaskspanWarning')
   }
 }

@@ -82,7 +82,7 @@ describe('close()', () => {
       { level: 'info', message: 'worker.draining', workers: 4, grace_ms: 50 },
       { level: 'warning', message: 'worker.stopped', tasks: 'abandoned', spans_flushed: true },
     ])
-    expect(warnings).toEqual([expect.stringContaining('tasks ran on after their grace of 50 ms')])
+    expect(warnings).toEqual([expect.stringContaining('workers had not closed after 50 ms of grace')])
   })
 
   it('takes what is no worker, and no list, for none given', async () => {

@@ -61,13 +61,19 @@ const COLOUR = {
  * @param {number} major of Node
  */
 export function picture(parts, major) {
-  const groups = GROUPS.filter(({ part }) => parts[part] !== undefined)
+  const groups = GROUPS.filter(({ part }) => parts[part] !== undefined).map((group) => ({
+    title: group.title,
+    bars: barsOf(group, parts),
+  }))
+  // One scale for all, so that the peers' bars end at one line.
+  const most = Math.max(1.2, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value))) * 1.04
+  const x = (value) => LEFT + (Math.min(value, most) / most) * (WIDTH - LEFT - RIGHT)
   const drawn = []
   let y = 52
-  for (const group of groups) {
-    const { height, svg } = drawGroup(group, parts[group.part], y)
-    drawn.push(svg)
-    y += height
+  for (const { title, bars } of groups) {
+    drawn.push(text(20, y + 20, title, { size: 13, weight: 600 }))
+    drawn.push(...bars.map((bar, at) => drawBar(bar, y + 30 + at * ROW, x)))
+    y += 44 + bars.length * ROW
   }
   const subtitle = `Node ${major}; lines: 95 % intervals; red: the target. How it is measured: docs/benchmarks.md`
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 6}" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif">
@@ -79,24 +85,17 @@ ${drawn.join('\n')}
 `
 }
 
-function drawGroup({ title, peer, bars }, rows, top) {
+function barsOf({ part, peer: [label, absolute], bars }, parts) {
   const find = (what, unit) => {
-    const row = rows.find((each) => each.what === what && (unit === undefined || each.unit === unit))
+    const row = parts[part].find((each) => each.what === what && (unit === undefined || each.unit === unit))
     if (row === undefined) throw new Error(`the picture looks for '${what}', and no part measures it`)
     return row
   }
-  const [label, absolute] = peer
-  const all = [
-    { label, value: 1, kind: 'peer', note: `= ${find(absolute).value.toFixed(1)} us` },
-    ...bars.map(([what, unit, name]) => ({ label: name, ...find(what, unit), kind: kindOf(what) })),
-  ].map(({ note, kind, ...rest }) => ({ ...rest, kind, note: kind === 'peer' && rest.value === 1 ? note : undefined }))
-  const most = Math.max(1.2, ...all.map(({ value }) => value)) * 1.04
-  const x = (value) => LEFT + (Math.min(value, most) / most) * (WIDTH - LEFT - RIGHT)
-  const lines = all.map((bar, at) => drawBar(bar, top + 30 + at * ROW, x))
-  return {
-    height: 44 + all.length * ROW,
-    svg: `${text(20, top + 20, title, { size: 13, weight: 600 })}\n${lines.join('\n')}`,
-  }
+  const others = bars.map(([what, unit, name]) => {
+    const { value, low, high, target } = find(what, unit)
+    return { label: name, value, low, high, target, kind: kindOf(what) }
+  })
+  return [{ label, value: 1, kind: 'peer', note: `= ${find(absolute).value.toFixed(1)} us` }, ...others]
 }
 
 const kindOf = (what) => (/bare/.test(what) ? 'bare' : /taskspan/.test(what) ? 'ours' : 'peer')

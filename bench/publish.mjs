@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { picture } from './picture.mjs'
 import { kept, summary } from './results.mjs'
+import { unsure } from './targets.mjs'
 
 const root = new URL('../', import.meta.url)
 
@@ -112,7 +113,8 @@ function targetOf(rows, majors) {
 function cell(row) {
   if (row === undefined) return '–'
   const value = row.value >= 100 ? row.value.toFixed(0) : row.value.toFixed(2)
-  return row.verdict === undefined || row.verdict.met ? value : `**${value}**`
+  if (row.verdict === undefined || row.verdict.met) return value
+  return unsure(row) ? `*${value}*` : `**${value}**`
 }
 
 const interval = (row) => (row?.low === undefined ? '' : `${row.low.toFixed(2)} .. ${row.high.toFixed(2)}`)

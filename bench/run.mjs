@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { provide } from './brokers.mjs'
 import { publish } from './publish.mjs'
 import { keep } from './results.mjs'
-import { met } from './targets.mjs'
+import { met, unsure } from './targets.mjs'
 
 const here = new URL('./', import.meta.url)
 const parts = readdirSync(here, { withFileTypes: true })
@@ -66,8 +66,8 @@ async function measure() {
 function line(row) {
   const { what, value, unit = '', low, high, target, note } = row
   const spread = low === undefined ? '' : `[${low.toFixed(2)} .. ${high.toFixed(2)}]`
-  const verdict =
-    target === undefined || given.smoke ? '' : `target ${target.toFixed(2)} ${met(row) ? 'met' : 'MISSED'}`
+  const found = met(row) ? 'met' : unsure(row) ? 'UNSURE' : 'MISSED'
+  const verdict = target === undefined || given.smoke ? '' : `target ${target.toFixed(2)} ${found}`
   return [what.padEnd(52), `${value.toFixed(2)} ${unit}`.padEnd(22), spread.padEnd(16), verdict, note ?? ''].join(' ')
 }
 

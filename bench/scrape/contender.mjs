@@ -17,7 +17,7 @@ answering(async ({ format, scrapes, warmUp }) => {
   const scrape = made[format]
   let text = ''
   const cpu = await cpuOf(async () => {
-    for (let n = 0; n < (warmUp ? 5 : scrapes); n++) text = await scrape()
+    for (let n = 0; n < (warmUp ? 2 * scrapes : scrapes); n++) text = await scrape()
   })
   const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length
   return { cost: cpu / scrapes / series, series }

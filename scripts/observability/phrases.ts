@@ -61,6 +61,10 @@ export function phrases(...choices: readonly ChoiceName[]) {
 
   const gauge = <K extends MetricKey>(key: K, match?: Match<K>): string => chosen(series(key, match))
 
+  /** What was said last in the time shown, also by those who have ended since. */
+  const last = <K extends MetricKey>(key: K, match?: Match<K>): string =>
+    chosenWithin(RANGE, `last_over_time(${series(key, match)}[${RANGE}])`)
+
   const rate = <K extends MetricKey>(key: K, match?: Match<K>, over = RATE, suffix = ''): string =>
     over === RATE
       ? chosen(`rate(${series(key, match, suffix)}[${over}])`)
@@ -76,7 +80,7 @@ export function phrases(...choices: readonly ChoiceName[]) {
   const average = <K extends MetricKey>(by: string, key: K, match?: Match<K>, over = RATE): string =>
     `${sum(by, rate(key, match, over, '_sum'))} / (${sum(by, rate(key, match, over, '_count'))} > 0)`
 
-  return { series, gauge, rate, counted, quantile, average }
+  return { series, gauge, last, rate, counted, quantile, average }
 }
 
 export const sum = (by: string, vector: string): string => aggregate('sum', by, vector)

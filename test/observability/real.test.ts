@@ -210,6 +210,13 @@ describe('when every worker is killed', () => {
   })
 })
 
+it('a schedule whose processes are all dead is still shown', async () => {
+  const ask = (title: string) => askedBy('schedules.json').find((each) => each.title === title)?.expr ?? ''
+  expect(await query(url, 'taskiq_cron_last_success_timestamp_seconds')).toEqual([])
+  expect(Object.keys(await numbers(filledIn(ask('Did it run?')))).sort()).toEqual(['cleanup', 'nightly_report'])
+  expect(await numbers(filledIn(ask('Schedules')))).toBe(2)
+})
+
 function isWorkerGone({ each: { labels } }: { each: { labels: Readonly<Record<string, string>> } }): boolean {
   return labels.alertname === 'WorkerGone' && labels.worker === 'render'
 }

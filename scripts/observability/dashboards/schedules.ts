@@ -5,21 +5,22 @@ import { bars, lines, number } from '../panels.ts'
 import { max, orZero, phrases, sum } from '../phrases.ts'
 import { table } from '../table.ts'
 
-const { gauge, counted, quantile } = phrases('schedule', 'queue', 'task')
+const { gauge, last, counted, quantile } = phrases('schedule', 'queue', 'task')
 const SCHEDULE = '{{schedule}}'
 const SEEN_BY_ALL = 'Every worker that watches reports the same, so this is their maximum.'
 const attribute = `span.${spanOf('schedule.id')}`
 
-const lastSuccess = max('schedule', gauge('cronLastSuccess'))
-const nextRun = max('schedule', gauge('cronNextRun'))
-const interval = max('schedule', gauge('cronInterval'))
+// A schedule whose process has died is the one that is looked for.
+const lastSuccess = max('schedule', last('cronLastSuccess'))
+const nextRun = max('schedule', last('cronNextRun'))
+const interval = max('schedule', last('cronInterval'))
 /** Whoever counted them: a schedule that several workers watch is counted by each. */
 const events = (key: 'cronMissed' | 'cronOverlaps', over?: string): string => max('schedule', counted(key, {}, over))
 
 const now = [
   number({
     title: 'Schedules',
-    what: 'Schedules that are known.',
+    what: 'Schedules that were told of in the time shown, also by processes that have ended since.',
     alerts: ['CronSilent'],
     w: 4,
     expr: orZero(`count(${nextRun} or ${lastSuccess})`),
@@ -60,7 +61,7 @@ const now = [
 
 const each = table({
   title: 'Did it run?',
-  what: `Each schedule: when it last succeeded, how long ago that is in intervals (2 is too long), when it runs next, what it missed in the time shown. Without a last success it has not succeeded while anybody watched. ${SEEN_BY_ALL}`,
+  what: `Each schedule, also those of processes that have ended since: when it last succeeded, how long ago that is in intervals (2 is too long), when it runs next, what it missed in the time shown. Without a last success it has not succeeded while anybody watched. ${SEEN_BY_ALL}`,
   alerts: ['CronSilent', 'CronMissed', 'CronOverlapping'],
   w: 24,
   by: { schedule: 'Schedule' },
@@ -89,7 +90,12 @@ const overTime = [
     bad: 2,
     unit: 'short',
     w: 8,
-    queries: [{ expr: `(time() - ${lastSuccess}) / (${interval} > 0)`, legend: SCHEDULE }],
+    queries: [
+      {
+        expr: `(time() - ${max('schedule', gauge('cronLastSuccess'))}) / (${max('schedule', gauge('cronInterval'))} > 0)`,
+        legend: SCHEDULE,
+      },
+    ],
     links: ofSchedule,
   }),
   lines({
@@ -99,7 +105,7 @@ const overTime = [
     unit: 's',
     signed: true,
     w: 8,
-    queries: [{ expr: `${nextRun} - time()`, legend: SCHEDULE }],
+    queries: [{ expr: `${max('schedule', gauge('cronNextRun'))} - time()`, legend: SCHEDULE }],
     links: ofSchedule,
   }),
   lines({

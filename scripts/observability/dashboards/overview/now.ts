@@ -1,10 +1,11 @@
 // The first row of the overview: one number for each thing that may be wrong.
 import { number } from '../../panels.ts'
 import { FAILED, max, nameOf, orZero, RANGE, sum } from '../../phrases.ts'
-import { counted, ENOUGH, failureRate, gauge, rate } from './words.ts'
+import { counted, ENOUGH, failureRate, gauge, last, rate } from './words.ts'
 
 const backlog = max('queue, state', gauge('queueDepth', { state: '~waiting|prioritized' }))
-const silent = `time() - ${max('schedule', gauge('cronLastSuccess'))} > clamp_min(2 * ${max('schedule', gauge('cronInterval'))}, 120)`
+// Also where the process that told of it has died.
+const silent = `time() - ${max('schedule', last('cronLastSuccess'))} > clamp_min(2 * ${max('schedule', last('cronInterval'))}, 120)`
 const reporting = `${nameOf('workerInfo')}{app=~"$app",worker=~"$worker"}`
 
 export const now = [

@@ -3,7 +3,7 @@ import { THRESHOLDS } from '../../../../src/observability/thresholds.ts'
 import { lines as logLines, of, spanOf, traces } from '../../links.ts'
 import { ENDED, FAILED, phrases, share, sum } from '../../phrases.ts'
 
-export const { gauge, rate, counted, quantile, average } = phrases('queue', 'task')
+export const { gauge, last, rate, counted, quantile, average } = phrases('queue', 'task')
 export const BY_TASK = 'queue, task_name'
 export const LEGEND = '{{queue}} {{task_name}}'
 export const ENOUGH = `>= ${THRESHOLDS['at-least'].default}`

@@ -210,11 +210,14 @@ describe('when every worker is killed', () => {
   })
 })
 
-it('a schedule whose processes are all dead is still shown', async () => {
-  const ask = (title: string) => askedBy('schedules.json').find((each) => each.title === title)?.expr ?? ''
+it('schedules and queues whose processes are all dead are still shown', async () => {
+  const all = [...askedBy('schedules.json'), ...askedBy('queues.json')]
+  const ask = (title: string) => all.find((each) => each.title === title)?.expr ?? ''
   expect(await query(url, 'taskiq_cron_last_success_timestamp_seconds')).toEqual([])
   expect(Object.keys(await numbers(filledIn(ask('Did it run?')))).sort()).toEqual(['cleanup', 'nightly_report'])
   expect(await numbers(filledIn(ask('Schedules')))).toBe(2)
+  expect(await query(url, 'taskiq_watch_last_sample_timestamp_seconds')).toEqual([])
+  expect(await numbers(filledIn(ask('Last looked at')))).toBeGreaterThan(0)
 })
 
 function isWorkerGone({ each: { labels } }: { each: { labels: Readonly<Record<string, string>> } }): boolean {

@@ -2,7 +2,7 @@
 import { THRESHOLDS } from '../../../../src/observability/thresholds.ts'
 import { number } from '../../panels.ts'
 import { max, orZero, sum } from '../../phrases.ts'
-import { counted, gauge, growth, ready, series } from './words.ts'
+import { counted, gauge, growth, last, ready, series } from './words.ts'
 
 // As the alert, which takes the pattern that the user gives.
 const dead = series('consumers', { queue: `~${THRESHOLDS['dead-letter-queues'].default}` })
@@ -70,6 +70,6 @@ export const now = [
     bad: 120,
     unit: 's',
     none: 'not watched',
-    expr: `time() - min(${max('queue', gauge('lastSample'))})`,
+    expr: `time() - min(${max('queue', last('lastSample'))})`, // also when who looked has died
   }),
 ]

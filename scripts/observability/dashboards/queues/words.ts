@@ -1,7 +1,7 @@
 // What the rows of the queues' dashboard have in common.
 import { chosen, max, phrases } from '../../phrases.ts'
 
-export const { series, gauge, rate, counted, quantile } = phrases('queue', 'task')
+export const { series, gauge, last, rate, counted, quantile } = phrases('queue', 'task')
 export const READY = { state: '~waiting|prioritized' } as const
 export const QUEUE = '{{queue}}'
 

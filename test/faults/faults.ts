@@ -8,6 +8,7 @@ import { http } from './rows/http.ts'
 import { misuse } from './rows/misuse.ts'
 import { throwingAroundSends, throwingAroundTasks } from './rows/parts.ts'
 import { poisoned } from './rows/poisoned.ts'
+import { processes } from './rows/processes.ts'
 import { shapes } from './rows/shapes.ts'
 import { volume } from './rows/volume.ts'
 
@@ -21,6 +22,7 @@ export const FAULTS: readonly Fault[] = [
   privacy,
   contexts,
   backends,
+  processes,
   volume,
   http,
   shapes,

@@ -256,6 +256,6 @@ export const processes: Fault = {
   places: ['BullMQ', 'RabbitMQ'],
   cases: (form, place) =>
     KINDS.filter(({ only = place, short }) => only === place && (form.name === 'long' || short === place)).map(
-      ({ only: _, short: __, ...one }): Case => ({ ...one, patienceMs: form.name === 'short' ? 40_000 : 120_000 }),
+      ({ only: _, short: __, ...one }): Case => ({ ...one, patienceMs: form.name === 'short' ? 40_000 : 60_000 }),
     ),
 }

@@ -68,11 +68,11 @@ describe('every link', () => {
   })
 })
 
-describe('the README', () => {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+describe('the reference', () => {
+  const reference = readFileSync(join(ROOT, 'docs/reference.md'), 'utf8')
 
   it('lists every metric, with its type and its labels, under the name that it has', () => {
-    const section = /^## Metrics\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+    const section = /^## Metrics\n([\s\S]*?)^## /m.exec(reference)?.[1] ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `'))
     const listed = rows.flatMap((row) => {
       const [, names = '', types = '', labels = ''] = row.split('|')
@@ -92,7 +92,7 @@ describe('the README', () => {
   })
 
   it('lists every log line that is not about the ending of a task, step or pipeline', () => {
-    const section = /^## Log lines\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+    const section = /^## Log lines\n([\s\S]*?)^## /m.exec(reference)?.[1] ?? ''
     expect(Object.values(LINE).filter((line) => !section.includes(`\`${line}\``))).toEqual([])
   })
 
@@ -104,7 +104,7 @@ describe('the README', () => {
     } catch (error) {
       known = /Known: (.+?)\. /.exec(String(error))?.[1]?.split(', ') ?? []
     }
-    const section = /^## Options of `telemetry\(\)`\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? ''
+    const section = /^## Options of `telemetry\(\)`\n([\s\S]*?)^## /m.exec(reference)?.[1] ?? ''
     const listed = section
       .split('\n')
       .filter((line) => line.startsWith('| `'))

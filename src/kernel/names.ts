@@ -114,7 +114,7 @@ export interface MetricName {
   readonly aggregator?: 'sum'
 }
 
-/** Every metric of a worker's own runs; dashboards, alerts and the README are generated from here. */
+/** Every metric of a worker's own runs; dashboards, alerts and docs/reference.md follow it. */
 export const METRIC = {
   tasks: {
     name: 'tasks_total',

@@ -1,4 +1,5 @@
 // The package as it is published: what is in it, what its subpaths resolve to, and a project that has only what it must.
+import { readdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { publint } from 'publint'
@@ -20,7 +21,7 @@ const targets = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 
 describe('what is in it', () => {
   it('is the built code, its types and maps, what people look at it with, and the papers', () => {
-    const docs = ['http', 'otlp-alerts', 'processes', 'sdk', 'watch'].map((name) => `docs/${name}.md`)
+    const docs = readdirSync(join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
     const papers = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', ...docs, 'package.json']
     const kinds = /^(dist\/.+\.(js|js\.map|d\.ts)|observability\/.+|docs\/runbooks\/.+\.md)$/
     expect(staged.files.filter((file) => !kinds.test(file)).sort()).toEqual(papers)

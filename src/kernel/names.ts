@@ -2,6 +2,10 @@
 
 export const DEFAULT_PREFIX = 'taskiq'
 
+/** For checkOptions(): what is wrong with a prefix. */
+export const prefixWrong = (value: unknown): string | undefined =>
+  typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}'
+
 /** Span and attribute names under a prefix. Made once per prefix. */
 export interface SpanNames {
   readonly task: (name: string) => string

@@ -2,7 +2,7 @@
 import { register as defaultRegistry, type Registry } from 'prom-client'
 import { around, type Started } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
-import { ATTR, DEFAULT_PREFIX } from '../kernel/names.ts'
+import { ATTR, DEFAULT_PREFIX, prefixWrong } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
 import { addReport } from './metrics/exchange.ts'
@@ -59,8 +59,7 @@ export function metrics(options: MetricsOptions = {}): Metrics {
 
 /** The options that `metrics()` takes, for those that pass them on. */
 export const METRICS_OPTIONS = {
-  prefix: (value: unknown) =>
-    typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}',
+  prefix: prefixWrong,
   registry: (value: unknown) =>
     typeof (value as Registry | null)?.registerMetric === 'function' ? undefined : 'must be a prom-client Registry',
   labels: labelFunctions,

@@ -14,7 +14,7 @@ import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf, readsCorrelation } from '../kernel/correlation.ts'
 import { atLeast, checkOptions, show, strings } from '../kernel/errors.ts'
 import { atOnce, guard } from '../kernel/faults.ts'
-import { DEFAULT_PREFIX, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
+import { DEFAULT_PREFIX, prefixWrong, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
@@ -82,8 +82,7 @@ export function tracing(options: TracingOptions = {}): Middleware {
 
 /** The options that `tracing()` takes, for those that pass them on. */
 export const TRACING_OPTIONS = {
-  prefix: (value: unknown) =>
-    typeof value === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(value) ? undefined : 'must match [a-z][a-z0-9_]{0,31}',
+  prefix: prefixWrong,
   parent: (value: unknown) =>
     typeof value === 'function' || MODES.has(value) ? undefined : `${MODE_TEXT} or a function`,
   maxTraceAgeMs: atLeast(0),

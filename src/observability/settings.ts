@@ -1,5 +1,5 @@
 // What a user chose, from flags and from the file that keeps it between two runs.
-import { DEFAULT_PREFIX } from '../kernel/names.ts'
+import { DEFAULT_PREFIX, prefixWrong } from '../kernel/names.ts'
 import { ALERTS, type AlertName } from './alerts.ts'
 import { RUNBOOKS, type RulesOptions } from './rule.ts'
 import { limits, problemWith, THRESHOLDS, type ThresholdName } from './thresholds.ts'
@@ -58,9 +58,8 @@ export function checked({ prefix, runbooks, thresholds, perTask, without }: Sett
     perTask: leftOver(perTask),
     without,
   }
-  if (settings.prefix !== undefined && !/^[a-z][a-z0-9_]{0,31}$/.test(settings.prefix)) {
-    throw new WrongSetting(`--prefix must match [a-z][a-z0-9_]{0,31}, got '${settings.prefix}'.`)
-  }
+  const wrong = settings.prefix === undefined ? undefined : prefixWrong(settings.prefix)
+  if (wrong !== undefined) throw new WrongSetting(`--prefix ${wrong}, got '${settings.prefix}'.`)
   if (settings.runbooks !== undefined && !/^(https?:\/\/)?[^\s:]+(:\d+)?[^\s:]*$/.test(settings.runbooks)) {
     throw new WrongSetting(`--runbooks must be a URL or a path, got '${settings.runbooks}'.`)
   }

@@ -28,7 +28,7 @@ export class WorkerProcess {
     child.on('message', (said: Said) => {
       if (said.kind === 'report') return this.reported(said.report)
       if (said.kind === 'took') this.taken.set(said.id, (this.taken.get(said.id) ?? 0) + 1)
-      this.happened.open(said.kind === 'ready' ? 'ready' : `${said.kind} ${said.id}`)
+      this.happened.open('id' in said ? `${said.kind} ${said.id}` : said.kind)
     })
     this.ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(String(signal ?? code))))
   }
@@ -54,6 +54,9 @@ export class WorkerProcess {
 
   took = (id: string): Promise<void> => this.until(`took ${id}`)
   finished = (id: string): Promise<void> => this.until(`ended ${id}`)
+
+  /** It has another channel. */
+  back = (): Promise<void> => this.until('back')
 
   tell(command: Command): void {
     this.child.send(command)

@@ -31,7 +31,7 @@ export interface Report {
 }
 
 export type Said =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready' | 'back' }
   | { readonly kind: 'took' | 'ended'; readonly id: string }
   | { readonly kind: 'report'; readonly report: Report }
 
@@ -131,10 +131,12 @@ class Consuming implements Closable {
 
   private async again(connection: ChannelModel): Promise<void> {
     if (this.isClosing) return
-    await connection.close().catch(() => {})
+    // Not awaited: one that was lost answers no more.
+    void connection.close().catch(() => {})
     for (;;) {
       try {
-        return await this.open()
+        await this.open()
+        return say({ kind: 'back' })
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 100))
       }

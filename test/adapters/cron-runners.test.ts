@@ -85,3 +85,9 @@ it('a tick keeps no process alive: without a runner it ends by itself', async ()
   expect(lines).toContain('0 timers')
   expect(lines).toHaveLength(3) // and one task.succeeded for each run
 })
+
+it('a runner that only looks like croner, with a time zone that is no text, does not block the process', async () => {
+  const runner = { options: { timezone: -2.7e235 }, getPattern: () => '0 0 31 2 *', getOnce: () => null }
+  const tick = cron()('nightly', async (_: unknown) => 'done')
+  expect(await tick(runner)).toBe('done')
+})

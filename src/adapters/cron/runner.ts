@@ -25,6 +25,8 @@ export function saidBy([first]: readonly unknown[]): Said | undefined {
 
 function readable(expression: string | Date | null | undefined, options: CronOptions): Pattern | undefined {
   if (expression === null || expression === undefined) return undefined
+  // A runner that only looks like croner: with a zone that is no text, croner searches for a time for ever.
+  if (typeof (options.timezone ?? '') !== 'string') return undefined
   try {
     return patternOf(expression, options)
   } catch {

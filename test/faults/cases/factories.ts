@@ -21,6 +21,8 @@ type Given = Readonly<Record<string, never>>
 
 export interface Factory {
   readonly title: string
+  /** Among its options is a secret: what may be that one misspelt is not shown. */
+  readonly keepsSecrets?: true
   /** The options that it has; a new one must be added here, and is found missing by what the factory says. */
   readonly options: readonly string[]
   /** Throws or rejects at once, or gives what is closed again. */
@@ -116,6 +118,7 @@ export const FACTORIES: readonly Factory[] = [
   { title: 'handler()', options: SERVING, make: (given, t) => handler({ telemetry: t, ...given }) },
   {
     title: "a server's debug",
+    keepsSecrets: true,
     options: ['token', 'sections', 'hosts'],
     make: (given, t) => handler({ telemetry: t, debug: given }),
   },

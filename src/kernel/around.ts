@@ -104,7 +104,11 @@ function end({ chain, states, task }: Watched, ending: Ending): void {
 }
 
 function follow(run: Run<Promise<unknown>, Promise<unknown>>): Promise<unknown> {
-  return safely(run.call).then(
+  return endedBy(safely(run.call), run)
+}
+
+function endedBy(promise: Promise<unknown>, run: Watched): Promise<unknown> {
+  return promise.then(
     (result) => {
       end(run, succeeded(run.task))
       return result
@@ -151,18 +155,7 @@ function called<T>(run: Run<T, Called<T>>): Called<T> {
 }
 
 function followed(promise: Promise<unknown>, run: Watched): Promise<unknown> {
-  const next = guard('spans', 'follow', () =>
-    promise.then(
-      (result) => {
-        end(run, succeeded(run.task))
-        return result
-      },
-      (error: unknown) => {
-        end(run, failed(run.task, error))
-        throw error
-      },
-    ),
-  )
+  const next = guard('spans', 'follow', () => endedBy(promise, run))
   if (next === undefined) {
     end(run, succeeded(run.task))
     return promise

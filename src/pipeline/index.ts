@@ -1,16 +1,8 @@
 // Pipelines: typed graphs of steps that run at once, explain themselves and resume. A table of contents.
-export {
-  type FinalContext,
-  type Named,
-  type NewId,
-  type Pipeline,
-  type PipelineRun,
-  pipeline,
-  type StepContext,
-  type StepData,
-} from './builder.ts'
+export { pipeline } from './builder.ts'
 export type { Checkpoint } from './checkpoint.ts'
 export { PipelineError, type StepFailure, StepTimeoutError } from './errors.ts'
+export type { FinalContext, Named, Pipeline, PipelineRun, StepContext, StepData } from './face.ts'
 export type { StandardSchema } from './input.ts'
 export type {
   Backoff,
@@ -23,6 +15,7 @@ export type {
 } from './options.ts'
 export type { Progress } from './progress.ts'
 export type { PipelineReport, StepReport, StepStatus } from './report.ts'
+export type { NewId } from './step-id.ts'
 export {
   type TracedPipeline,
   type TracedStep,

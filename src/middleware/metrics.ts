@@ -5,10 +5,12 @@ import { checkOptions } from '../kernel/errors.ts'
 import { ATTR, DEFAULT_PREFIX, prefixWrong } from '../kernel/names.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task, TaskEvent } from '../kernel/task.ts'
+import { buckets, labelFunctions } from './metrics/checks.ts'
 import { addReport } from './metrics/exchange.ts'
 import { sampledSpan } from './metrics/exemplar.ts'
-import { buckets, type Instruments, instruments, labelFunctions, type TaskSeries } from './metrics/registry.ts'
+import { type Instruments, instruments } from './metrics/registry.ts'
 import type { Place } from './metrics/running.ts'
+import type { TaskSeries } from './metrics/series.ts'
 
 export { type Rendered, render } from './metrics/render.ts'
 

@@ -3,7 +3,8 @@ import type { Registry } from 'prom-client'
 import { TaskspanError } from '../kernel/errors.ts'
 import { type MetricName, WATCH_METRIC } from '../kernel/names.ts'
 import { type Value, Values } from '../middleware/metrics/instruments.ts'
-import { fullName, type Instruments, instruments, instrumentsOf, MAX_SERIES } from '../middleware/metrics/registry.ts'
+import { fullName, type Instruments, instruments, instrumentsOf } from '../middleware/metrics/registry.ts'
+import { MAX_SERIES } from '../middleware/metrics/series.ts'
 
 type Own = Record<keyof typeof WATCH_METRIC, Values>
 

@@ -20,7 +20,7 @@ export interface WorkerOrder {
   readonly log?: Log
 }
 
-export type Log = 'stdout' | 'a full disk' | 'a full disk, later' | 'a transport that dies'
+export type Log = 'stdout' | 'a full disk'
 
 /** What it is told. */
 export type Command = 'release' | 'report' | 'close the channel' | 'close the connection'
@@ -64,9 +64,6 @@ const LOGGERS: Readonly<Record<Log, () => Logger | undefined>> = {
   // What telemetry() takes where it is given none; the careless take pino's own.
   stdout: () => undefined,
   'a full disk': () => pino(pino.destination({ dest: '/dev/full', sync: true })),
-  'a full disk, later': () => pino(pino.destination({ dest: '/dev/full', sync: false })),
-  'a transport that dies': () =>
-    pino(pino.transport({ target: new URL('dying-transport.mjs', import.meta.url).pathname })),
 }
 
 function instrumented(): Instrumented {

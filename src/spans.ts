@@ -3,7 +3,7 @@ import type { AttributeValue, Span } from '@opentelemetry/api'
 import { call } from './kernel/call.ts'
 import { notify } from './kernel/compose.ts'
 import { fault, guard } from './kernel/faults.ts'
-import { shared } from './kernel/shared.ts'
+import { currentScope } from './kernel/scope.ts'
 import type { Middleware } from './kernel/task.ts'
 import { tracing } from './middleware/tracing.ts'
 import { type Named, type ServiceName, serviceName, word } from './spans/names.ts'
@@ -97,7 +97,7 @@ export function sse<const E extends string, A extends SpanAttributes<A>, T>(
  */
 export function usage(amounts: Readonly<Record<string, number | undefined>>): void {
   guard('spans', 'usage', () => {
-    const task = shared.scope.getStore()?.call
+    const task = currentScope()?.call
     if (task?.onion === undefined) return fault('spans', 'usage_outside_ext')
     const known: Record<string, number> = {}
     for (const [unit, amount] of Object.entries(amounts).slice(0, MAX_UNITS)) {

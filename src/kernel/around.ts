@@ -3,7 +3,7 @@ import { types } from 'node:util'
 import type { Context } from '@opentelemetry/api'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
-import { runInContext } from './propagation.ts'
+import { runInContext } from './scope.ts'
 import type { Middleware, Next, Task, TaskEvent } from './task.ts'
 
 /** What an observer keeps from start to end; with `context`, that context is active in between. */

@@ -2,6 +2,7 @@
 import { INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { watch } from './around.ts'
 import { observersOf } from './compose.ts'
+import { currentScope, NO_TASK, runInScope } from './scope.ts'
 import { shared } from './shared.ts'
 import { type CallKind, createTask, currentTask, type Middleware, type Task, type TaskFields } from './task.ts'
 
@@ -20,8 +21,7 @@ export function call<T>(kind: CallKind, fields: TaskFields, otherwise: () => Mid
     // Without tracing there is no span of its own, and the one around it is not the call's to write on.
     const span = task.span ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
     if (kind !== 'ext') return fn(span)
-    const scope = shared.scope.getStore()
-    return shared.scope.run({ task: scope?.task, bound: scope?.bound ?? {}, call: task }, () => fn(span))
+    return runInScope({ ...(currentScope() ?? NO_TASK), call: task }, () => fn(span))
   })
 }
 

@@ -1,10 +1,8 @@
 // THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
-import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { compose } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
-import { runInContext } from './propagation.ts'
-import { type Scope, shared } from './shared.ts'
+import { within } from './scope.ts'
 import { type Adapter, createTask, type Middleware, type Next, type Task } from './task.ts'
 
 /** Runs one message through the onion and settles it. `handler` is called at most once. */
@@ -67,35 +65,6 @@ export function toTask<Message>(
   }
 }
 
-/**
- * Runs `fn` with `task` as the current task and nothing else. A worker made inside a request, and whatever context was
- * active when the message arrived, must not leak in: the task starts from the root.
- */
-export function within<T>(task: Task, fn: (task: Task) => T): T
-export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg): T
-export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg): T {
-  const scope: Scope = { task, bound: EMPTY }
-  return isRoot() ? shared.scope.run(scope, fn, task, arg as Arg) : fromRoot(scope, fn, task, arg as Arg)
-}
-
-function isRoot(): boolean {
-  try {
-    return context.active() === ROOT_CONTEXT
-  } catch (error) {
-    fault('propagation', 'context', error)
-    return false
-  }
-}
-
-function fromRoot<T, Arg>(scope: Scope, fn: (task: Task, arg: Arg) => T, task: Task, arg: Arg): T {
-  return runInContext(ROOT_CONTEXT, () => shared.scope.run(scope, fn, task, arg))
-}
-
-/** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
-export function inside<T, Args extends unknown[]>(task: Task, fn: (...args: Args) => T, ...args: Args): T {
-  return shared.scope.run({ task, bound: shared.scope.getStore()?.bound ?? EMPTY }, fn, ...args)
-}
-
 async function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: Promise<unknown>): Promise<unknown> {
   let ending: Ending
   let result: unknown
@@ -112,5 +81,3 @@ async function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: P
   }
   return result
 }
-
-const EMPTY = Object.freeze({})

@@ -1,6 +1,7 @@
 // The keys that join telemetry to a request: one allow-list, from the sender's baggage to attributes and log fields.
 import { type Context, propagation } from '@opentelemetry/api'
 import { atOnce, guard } from './faults.ts'
+import { currentScope } from './scope.ts'
 import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
 
@@ -66,7 +67,7 @@ function ofMessage(task: Task, options: CorrelationOptions, extracted: (task: Ta
 // scope: a step's own scope is in force before its middleware asks. Nothing is copied unless something was bound.
 function inherited(task: Task, { correlation: keys = [] }: CorrelationOptions): Correlation {
   let values = task.parent?.correlation ?? NONE
-  const bound = shared.scope.getStore()?.bound
+  const bound = currentScope()?.bound
   for (const key of keys) {
     const value = bound?.[key]
     if (value !== undefined && values[key] !== value) values = { ...values, [key]: cutValue(value) }
@@ -78,7 +79,7 @@ const NONE: Correlation = Object.freeze({})
 
 /** The allowed values that a message sent from here carries: bound ones, the task's, or the application's own baggage. */
 export function travelling(active: Context): Correlation {
-  const scope = shared.scope.getStore()
+  const scope = currentScope()
   const baggage = propagation.getBaggage(active)
   return allowed((key) => scope?.bound[key] ?? scope?.task?.correlation?.[key] ?? baggage?.getEntry(key)?.value)
 }

@@ -1,9 +1,8 @@
 // Carrier <-> context, safely: through the global propagator, whichever it is; never throwing, never oversized.
-import { type Context, context, propagation, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
+import { type Context, context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
 import { received, travelling } from './correlation.ts'
-import { fault, guard } from './faults.ts'
+import { fault } from './faults.ts'
 import type { Carrier, Correlation } from './task.ts'
-import { TASK_ROOT } from './task-root.ts'
 
 const MAX_CARRIER = 8_192
 
@@ -40,20 +39,20 @@ const setter = {
   },
 }
 
-/** The context that a message carried, from the root: nothing ambient. Hostile carriers give the root, and are counted. */
-export function extract(carrier: Carrier | undefined): Context {
-  if (carrier === undefined) return ROOT_CONTEXT
+/** The context that a message carried, upon `root`: nothing ambient. Hostile carriers give the root, and are counted. */
+export function extract(carrier: Carrier | undefined, root = ROOT_CONTEXT): Context {
+  if (carrier === undefined) return root
   try {
     read = false
-    const extracted = propagation.extract(TASK_ROOT, carrier, getter)
-    if (extracted === TASK_ROOT) {
+    const extracted = propagation.extract(root, carrier, getter)
+    if (extracted === root) {
       if (read) fault('propagation', 'malformed')
-      return ROOT_CONTEXT
+      return root
     }
     return propagation.getBaggage(extracted) === undefined ? extracted : withBaggage(extracted, received)
   } catch (error) {
     fault('propagation', 'extract', error)
-    return ROOT_CONTEXT
+    return root
   }
 }
 
@@ -100,39 +99,4 @@ function withBaggage(active: Context, allow: (from: Context) => Correlation): Co
     active,
     propagation.createBaggage(Object.fromEntries(entries.map(([key, value]) => [key, { value }]))),
   )
-}
-
-/** Runs `fn` with a span active in `parent`. */
-export function runInSpan<T>(span: Span, parent: Context, fn: () => T): T {
-  return runInContext(guard('propagation', 'context', () => trace.setSpan(parent, span)) ?? parent, fn)
-}
-
-/** Runs `fn`, which must not throw synchronously, in a context; whatever a context manager does, exactly once. */
-export function runInContext<T>(active: Context, fn: () => T): T
-export function runInContext<T, Arg>(active: Context, fn: (arg: Arg) => T, arg: Arg): T
-export function runInContext<T, Arg>(active: Context, fn: (arg: Arg) => T, arg?: Arg): T {
-  const call = new Call(fn, arg as Arg)
-  try {
-    context.with(active, once<T, Arg>, undefined, call)
-  } catch (error) {
-    fault('propagation', 'context', error)
-  }
-  once(call)
-  return call.value as T
-}
-
-class Call<T, Arg> {
-  ran = false
-  value: T | undefined
-
-  constructor(
-    readonly fn: (arg: Arg) => T,
-    readonly arg: Arg,
-  ) {}
-}
-
-function once<T, Arg>(call: Call<T, Arg>): void {
-  if (call.ran) return
-  call.ran = true
-  call.value = call.fn(call.arg)
 }

@@ -1,19 +1,12 @@
 // What every copy of the package in one process shares: the current scope, the faults, the correlation keys.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Identity } from './identity.ts'
-import type { Correlation, Middleware, Task } from './task.ts'
-
-/** What is in force around running code: the task, and the keys bound since. */
-export interface Scope {
-  readonly task: Task | undefined
-  /** Log fields and correlation values bound by `bind()`. */
-  readonly bound: Correlation
-  /** The innermost `ext()` call, to which `usage()` belongs. */
-  readonly call?: Task | undefined
-}
+import type { Scope } from './scope.ts'
+import type { Middleware } from './task.ts'
 
 interface Shared {
-  readonly scope: AsyncLocalStorage<Scope | undefined>
+  /** Where OpenTelemetry has no context manager, which would carry it. */
+  readonly scope: AsyncLocalStorage<Scope>
   /** Count per `part reason`, bounded by the sink. */
   readonly faults: Map<string, number>
   /** Keys that some telemetry of this process allows to travel; the standalone `inject()` reads it. */

@@ -2,7 +2,7 @@
 import type { Attributes, Link, Span } from '@opentelemetry/api'
 import type { Ending, Outcome } from './outcome.ts'
 import type { Report } from './report.ts'
-import { shared } from './shared.ts'
+import { currentScope } from './scope.ts'
 
 // Terminology, the same in code, names and docs:
 //   message     what a broker delivers: a BullMQ job, an AMQP delivery
@@ -228,7 +228,7 @@ export interface Adapter<Message> {
 
 /** The task, step or pipeline that is running here; undefined outside any. Works without any SDK. */
 export function currentTask(): Task | undefined {
-  return shared.scope.getStore()?.task
+  return currentScope()?.task
 }
 
 /** Whether it is a call inside a task, made with `taskspan/spans`. */

@@ -4,7 +4,6 @@ import {
   type Context,
   context,
   type Link,
-  ROOT_CONTEXT,
   type Span,
   SpanKind,
   type SpanOptions,
@@ -17,8 +16,9 @@ import { atOnce, guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, prefixWrong, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
+import { currentScope } from '../kernel/scope.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
-import { TASK_ROOT } from '../kernel/task-root.ts'
+import { rootOf } from '../kernel/task-context.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { describe, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 import { takeSpans } from './tracing/reported.ts'
@@ -111,11 +111,12 @@ function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened
 }
 
 function openTask(task: Task, names: SpanNames, options: TracingOptions, startTime: number | undefined): Opened {
-  const carried = extract(task.carrier)
+  const root = rootOf(currentScope())
+  const carried = extract(task.carrier, root)
   if (readsCorrelation(options)) correlationOf(task, options, always(carried))
-  const sender = carried === ROOT_CONTEXT ? undefined : trace.getSpanContext(carried)
+  const sender = carried === root ? undefined : trace.getSpanContext(carried)
   const mode = sender === undefined ? 'root' : modeOf(task, options)
-  const parent = mode === 'child' ? carried : TASK_ROOT
+  const parent = mode === 'child' ? carried : root
   const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
   if (startTime !== undefined) start.startTime = startTime
   if (mode === 'link' && sender !== undefined) start.links = [...(task.links ?? []), { context: sender }]

@@ -1,6 +1,7 @@
 // One attempt at one step: what its function gets, its skip, its time-out, and what its end is called.
-import { inside } from '../kernel/consumer.ts'
+
 import type { Outcome } from '../kernel/outcome.ts'
+import { inside } from '../kernel/scope.ts'
 import type { Task } from '../kernel/task.ts'
 import { isFinal, StepTimeoutError } from './errors.ts'
 import type { Step } from './graph.ts'
@@ -40,7 +41,7 @@ export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal
 /** Runs an attempt through the onion. `core` is the step's function, or what stands in for it. */
 export function perform({ run, task }: Attempt, core: () => Promise<unknown>): Promise<unknown> {
   // A middleware of the user's may throw before its first await, or return no promise.
-  return settled(() => inside(task, run.onion, task, core))
+  return settled(() => inside(task, run.onion, core))
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.

@@ -1,9 +1,9 @@
 // The same spans, metrics and log lines for a graph that another executor runs.
 import { randomUUID } from 'node:crypto'
 import { compose } from '../kernel/compose.ts'
-import { inside } from '../kernel/consumer.ts'
 import { TaskspanError } from '../kernel/errors.ts'
 import { fault } from '../kernel/faults.ts'
+import { inside } from '../kernel/scope.ts'
 import { createTask, currentTask, MAX_NAME, type Middleware } from '../kernel/task.ts'
 import { settled } from './step-task.ts'
 import {

@@ -1,10 +1,9 @@
 // One run of a graph that another executor runs: the states of its steps, and what is said at its end.
 import { type Attributes, type Context, context } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
-import { inside } from '../kernel/consumer.ts'
 import { guard } from '../kernel/faults.ts'
 import { errorType, failed, succeeded } from '../kernel/outcome.ts'
-import { runInContext } from '../kernel/propagation.ts'
+import { inside, runInContext } from '../kernel/scope.ts'
 import { MAX_NAME, type Middleware, type Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { runPicture } from './picture.ts'

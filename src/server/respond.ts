@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createContextKey, ROOT_CONTEXT, type Span, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
 import { fault, guard } from '../kernel/faults.ts'
-import { runInContext } from '../kernel/propagation.ts'
-import { shared } from '../kernel/shared.ts'
+import { NO_TASK, runInScope } from '../kernel/scope.ts'
 import { admit, type Gate } from './access.ts'
 import { type Answer, errorBody, Refusal } from './answer.ts'
 import { type Asked, type Desk, invalid } from './route.ts'
@@ -60,7 +59,7 @@ export function respond(
     }
   }
   // Nothing of ours is traced, and neither is what a check or a section calls.
-  runInContext(UNTRACED, () => shared.scope.run(undefined, run)).catch((error: unknown) => {
+  runInScope(NO_TASK, run, UNTRACED).catch((error: unknown) => {
     if (response.headersSent) return response.destroy()
     if (!(error instanceof Refusal)) fault('server', 'answer', error)
     const refusal = error instanceof Refusal ? error : INTERNAL

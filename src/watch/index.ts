@@ -2,8 +2,7 @@
 import { createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import { guard } from '../kernel/faults.ts'
-import { runInContext } from '../kernel/propagation.ts'
-import { shared } from '../kernel/shared.ts'
+import { NO_TASK, runInScope } from '../kernel/scope.ts'
 import type { BrokerState } from './broker.ts'
 import { Board, gauges } from './gauges.ts'
 import { Lookout, type Tell } from './lookout.ts'
@@ -109,7 +108,7 @@ const QUIET = ROOT_CONTEXT.setValue(createContextKey('OpenTelemetry SDK Context 
 
 /** Outside of whatever task or request happened to call. */
 function outside<T>(fn: () => T): T {
-  return shared.scope.run(undefined, () => runInContext(QUIET, fn))
+  return runInScope(NO_TASK, fn, QUIET)
 }
 
 async function within(ms: number, done: Promise<unknown>): Promise<void> {

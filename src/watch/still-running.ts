@@ -2,7 +2,7 @@
 import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import { LINE } from '../kernel/names.ts'
-import { runInContext } from '../kernel/propagation.ts'
+import { runInContext } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 
 // A process that holds thousands of hanging tasks must not drown in its own lines.

@@ -1,12 +1,12 @@
 // The child's side of a sandboxed job whose worker is observed: the parent tells of the task, here its handler runs.
-import { type Context, context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { type Context, trace } from '@opentelemetry/api'
 import type { Job } from 'bullmq'
 import { notify, withoutObservers } from '../../kernel/compose.ts'
-import { toTask, within } from '../../kernel/consumer.ts'
+import { toTask } from '../../kernel/consumer.ts'
 import { allowCorrelation } from '../../kernel/correlation.ts'
 import { guard } from '../../kernel/faults.ts'
 import { type Handover, MARK, readHandover } from '../../kernel/handover.ts'
-import { runInContext } from '../../kernel/propagation.ts'
+import { activeContext, runInContext, within } from '../../kernel/scope.ts'
 import type { Adapter, Middleware, Next } from '../../kernel/task.ts'
 
 /** Runs a job as `consumer()` does, but leaves what observes tasks to the parent, where it has taken that upon itself. */
@@ -31,6 +31,7 @@ export function inside(adapter: Adapter<Job>, onion: Middleware): (job: Job) => 
 }
 
 function contextOf({ span }: Handover): Context {
-  if (span === undefined) return ROOT_CONTEXT
-  return guard('processes', 'context', () => trace.setSpanContext(context.active(), span)) ?? ROOT_CONTEXT
+  const here = activeContext()
+  if (span === undefined) return here
+  return guard('processes', 'context', () => trace.setSpanContext(here, span)) ?? here
 }

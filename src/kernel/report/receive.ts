@@ -2,9 +2,8 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import { notify } from '../compose.ts'
 import { guard } from '../faults.ts'
-import { runInContext } from '../propagation.ts'
 import { isReport, type Message, readReport } from '../report.ts'
-import { shared } from '../shared.ts'
+import { NO_TASK, runInScope } from '../scope.ts'
 import type { Middleware } from '../task.ts'
 
 /**
@@ -25,6 +24,6 @@ export function receive(
       notify(middleware, { kind: 'reported', report: readReport(message, from) })
     }
     // The channel of a child was opened inside the task that first needed it, and would keep that task's context for good.
-    shared.scope.run(undefined, () => runInContext(ROOT_CONTEXT, () => guard('processes', 'receive', take)))
+    runInScope(NO_TASK, () => guard('processes', 'receive', take), ROOT_CONTEXT)
   })
 }

@@ -1,7 +1,7 @@
 // The fields that join a log line to its trace, its task and its request.
 import { context, trace } from '@opentelemetry/api'
 import { guard } from '../../kernel/faults.ts'
-import { shared } from '../../kernel/shared.ts'
+import { currentScope } from '../../kernel/scope.ts'
 import type { Task } from '../../kernel/task.ts'
 
 const MAX_ID = 1_024 // BullMQ and Celery let a sender choose any
@@ -26,7 +26,7 @@ function currentFields(): LogFields {
     fields.trace_id = span.traceId
     fields.span_id = span.spanId
   }
-  const scope = shared.scope.getStore()
+  const scope = currentScope()
   if (scope === undefined) return fields
   if (scope.task !== undefined) addTask(fields, scope.task)
   for (const key in scope.bound) fields[key] = scope.bound[key]

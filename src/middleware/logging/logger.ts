@@ -3,8 +3,7 @@ import { diag } from '@opentelemetry/api'
 import { type Logger, type LoggerOptions, pino } from 'pino'
 import { fault, guard } from '../../kernel/faults.ts'
 import { identity } from '../../kernel/identity.ts'
-import { shared } from '../../kernel/shared.ts'
-import type { Correlation } from '../../kernel/task.ts'
+import { currentScope, NO_TASK, runInScope } from '../../kernel/scope.ts'
 import { mixin } from './fields.ts'
 import { passing, passOn } from './passing.ts'
 import { taskLogger } from './task-logger.ts'
@@ -119,10 +118,10 @@ const MAX_VALUE = 128
  * app.use((req, res, next) => bind({ request_id: req.id }, next))
  */
 export function bind<T>(fields: Readonly<Record<string, string | number | boolean | undefined>>, fn: () => T): T {
-  const scope = shared.scope.getStore()
-  const bound: Record<string, string> = { ...scope?.bound }
+  const scope = currentScope() ?? NO_TASK
+  const bound: Record<string, string> = { ...scope.bound }
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined) bound[key] = String(value).slice(0, MAX_VALUE)
   }
-  return shared.scope.run({ ...scope, task: scope?.task, bound: bound as Correlation }, fn)
+  return runInScope({ ...scope, bound }, fn)
 }

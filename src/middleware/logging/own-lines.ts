@@ -4,7 +4,7 @@ import { type Logger, pino } from 'pino'
 import { fault } from '../../kernel/faults.ts'
 import { maskUrls } from '../../kernel/mask.ts'
 import type { Ending } from '../../kernel/outcome.ts'
-import { shared } from '../../kernel/shared.ts'
+import { currentScope } from '../../kernel/scope.ts'
 import type { Task } from '../../kernel/task.ts'
 import { mixin } from './fields.ts'
 import type { Redact } from './redact.ts'
@@ -110,7 +110,7 @@ function at(object: object, key: symbol | undefined): unknown {
 
 // As `mixin()` and the fields of the line give them, in their order. Undefined where more stands on a line than this.
 function fieldsOf(task: Task, redact: Redact): string | undefined {
-  const scope = shared.scope.getStore()
+  const scope = currentScope()
   if (task.kind !== 'task' || task.lost || scope?.task !== task) return undefined
   for (const _ in scope.bound) return undefined
   let text = ''

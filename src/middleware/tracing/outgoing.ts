@@ -3,8 +3,8 @@ import { context, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } fro
 import { guard } from '../../kernel/faults.ts'
 import { SPAN } from '../../kernel/names.ts'
 import { describeError } from '../../kernel/outcome.ts'
-import { injectCarrier, runInSpan } from '../../kernel/propagation.ts'
-import { shared } from '../../kernel/shared.ts'
+import { injectCarrier } from '../../kernel/propagation.ts'
+import { currentScope, runInScope } from '../../kernel/scope.ts'
 import { currentTracer } from '../../kernel/tracer.ts'
 
 /**
@@ -29,22 +29,14 @@ export function injectHeaders(headers: Readonly<Record<string, string>> = {}): R
  * void detach(async () => { await warmCache(project) }).catch(report)
  */
 export function detach<T>(fn: () => T): T {
-  const scope = shared.scope.getStore()
+  const scope = currentScope()
   const name = scope?.task?.name ?? 'work'
+  const bound = { ...scope?.task?.correlation, ...scope?.bound }
   const span = guard('tracing', 'detach', () => {
     const active = trace.getSpanContext(context.active())
     const links: Link[] = active === undefined ? [] : [{ context: active }]
     return currentTracer().startSpan(SPAN.detached(name), { kind: SpanKind.INTERNAL, links }, ROOT_CONTEXT)
   })
-  const run = (): { value: T } | { error: unknown } => {
-    try {
-      const bound = { ...scope?.task?.correlation, ...scope?.bound }
-      return { value: shared.scope.run({ task: undefined, bound }, fn) }
-    } catch (error) {
-      return { error }
-    }
-  }
-  const ran = span === undefined ? run() : runInSpan(span, ROOT_CONTEXT, run)
   const end = (failure?: { error: unknown }): void => {
     guard('tracing', 'end', () => {
       if (failure !== undefined)
@@ -52,13 +44,17 @@ export function detach<T>(fn: () => T): T {
       span?.end()
     })
   }
-  if ('error' in ran) {
-    end(ran)
-    throw ran.error
+  const root = (span && guard('tracing', 'detach', () => trace.setSpan(ROOT_CONTEXT, span))) ?? ROOT_CONTEXT
+  let result: T
+  try {
+    result = runInScope({ task: undefined, bound }, fn, root)
+  } catch (error) {
+    end({ error })
+    throw error
   }
-  if (ran.value instanceof Promise) {
+  if (result instanceof Promise) {
     // The promise handed out is the one that rejects: a rejection that nobody handles must not become a silent one.
-    return ran.value.then(
+    return result.then(
       (value: unknown) => {
         end()
         return value
@@ -70,5 +66,5 @@ export function detach<T>(fn: () => T): T {
     ) as T
   }
   end()
-  return ran.value
+  return result
 }

@@ -53,12 +53,27 @@ export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?
   return run(rootOf(scope), new Call(fn, task, arg as Arg, scope))
 }
 
+/** What is in force in one place, looked up once for many things that will run there. */
+export interface Surroundings {
+  readonly active: Context
+  readonly bound: Correlation
+  /** Whether the context manager carries scopes; if not, each that is entered is to be looked at. */
+  readonly carries: boolean
+}
+
+export function surroundings(): Surroundings {
+  const scope = currentScope()
+  const active = activeContext()
+  const carries = scope !== undefined && guard('propagation', 'context', () => active.getValue(SCOPE)) === scope
+  return { active, bound: scope?.bound ?? NOTHING, carries }
+}
+
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
 export function inside<T>(task: Task, fn: (task: Task) => T): T
-export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg): T
-export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg): T {
-  const scope: Scope = { task, bound: currentScope()?.bound ?? NOTHING }
-  return run(carrying(scope), new Call(fn, task, arg as Arg, scope))
+export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg, where?: Surroundings): T
+export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg, where = surroundings()): T {
+  const scope: Scope = { task, bound: where.bound }
+  return run(carrying(scope, where.active), new Call(fn, task, arg as Arg, where.carries ? undefined : scope))
 }
 
 /** Runs `fn` in a scope, and in the active context unless another is given. */

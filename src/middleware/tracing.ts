@@ -16,7 +16,7 @@ import { atOnce, guard } from '../kernel/faults.ts'
 import { DEFAULT_PREFIX, prefixWrong, SPAN, type SpanNames, spanNames } from '../kernel/names.ts'
 import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
-import { currentScope } from '../kernel/scope.ts'
+import { activeContext, currentScope } from '../kernel/scope.ts'
 import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
 import { rootOf } from '../kernel/task-context.ts'
 import { currentTracer } from '../kernel/tracer.ts'
@@ -102,7 +102,7 @@ function open(task: Task, names: SpanNames, options: TracingOptions, startTime?:
 
 function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened {
   const parent = context.active()
-  correlationOf(task, options, () => parent)
+  correlationOf(task, options, activeContext)
   const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
   if (task.links !== undefined) start.links = task.links as Link[]
   const span = currentTracer().startSpan(nameOf(task, names), start, parent)

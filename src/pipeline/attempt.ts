@@ -9,7 +9,7 @@ import type { SkipFunction } from './options.ts'
 import { encodeOutput } from './record.ts'
 import type { StepState } from './report.ts'
 import type { Run } from './run.ts'
-import { logOf, openStep, progressOf, type StepNeeds, settled, skipped } from './step-task.ts'
+import { logOf, openStep, progressOf, type StepNeeds, skipped } from './step-task.ts'
 
 /** One attempt, before it starts. */
 export interface Attempt {
@@ -38,10 +38,18 @@ export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal
   }
 }
 
-/** Runs an attempt through the onion. `core` is the step's function, or what stands in for it. */
-export function perform({ run, task }: Attempt, core: () => Promise<unknown>): Promise<unknown> {
-  // A middleware of the user's may throw before its first await, or return no promise.
-  return settled(() => inside(task, run.onion, core))
+/** What an attempt runs through the onion: the step's function, or what stands in for it. */
+export type Core = (attempt: Attempt) => unknown
+
+/** Runs an attempt through the onion. */
+export function perform(attempt: Attempt, core: Core): Promise<unknown> {
+  const { run, task } = attempt
+  try {
+    // The onion makes a promise of whatever comes; a middleware of the user's may throw before its first await.
+    return Promise.resolve(inside(task, run.onion, () => core(attempt) as Promise<unknown>, run.where))
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
@@ -58,14 +66,14 @@ export function isRepeated(run: Run, task: Task, error: unknown): boolean {
 }
 
 /** The step's own function as the core of the onion. */
-export function body(attempt: Attempt, more?: object): Promise<unknown> {
+export function body(attempt: Attempt, more?: object): unknown {
   const { run, at, task } = attempt
   const step = run.graph.steps[at] as Step
   const { timeoutMs, skip } = step.options
   const signal = task.signal as AbortSignal
   const call = step.run as (context: object) => unknown
   if (timeoutMs === undefined && skip === undefined && run.resume === undefined) {
-    return settled(() => call(contextOf(attempt, signal, more)))
+    return call(contextOf(attempt, signal, more))
   }
   const whole = async (own: AbortSignal): Promise<unknown> => {
     const context = contextOf(attempt, own, more)

@@ -1,7 +1,9 @@
 // Starts each step the moment its own needs are met and a place is free; ends when nothing runs any more.
-import { guard } from '../kernel/faults.ts'
+import type { SpanContext } from '@opentelemetry/api'
+import { fault } from '../kernel/faults.ts'
 import { failed, succeeded } from '../kernel/outcome.ts'
-import { type Attempt, body, isRepeated, openAttempt, perform } from './attempt.ts'
+import type { Task } from '../kernel/task.ts'
+import { type Attempt, body, type Core, isRepeated, openAttempt, perform } from './attempt.ts'
 import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
 import { NONE, type StepState } from './report.ts'
@@ -87,14 +89,14 @@ export class Executor {
     const stands = this.standIn(at)
     if (stands === undefined && retries > 0) return this.repeat(at)
     const attempt = openAttempt(this.run, at, 1, controller.signal)
-    perform(attempt, stands === undefined ? () => body(attempt) : () => stands(attempt)).then(
+    perform(attempt, stands ?? body).then(
       (output) => this.returned(attempt, output, true),
       (error: unknown) => this.threw(attempt, error, true),
     )
   }
 
   /** What takes the place of the step's function: a skip because of its needs, or what an earlier run has finished. */
-  private standIn(at: number): ((attempt: Attempt) => Promise<unknown>) | undefined {
+  private standIn(at: number): Core | undefined {
     const reason = this.blocked.get(at)
     if (reason !== undefined) return async ({ task }) => skipped(task, reason)
     const kept = this.run.resume?.kept.get(at)
@@ -120,7 +122,7 @@ export class Executor {
       attempt = openAttempt(run, at, n, signal)
       const current = attempt
       try {
-        return await perform(current, () => body(current))
+        return await perform(current, body)
       } catch (error) {
         failure = error
         if (isRepeated(run, current.task, error)) {
@@ -186,7 +188,7 @@ export class Executor {
     const state = this.run.states[at] as StepState
     // What the middleware measured, so that report, span and metric say the same.
     state.endedAt = task.ending === undefined ? performance.now() : task.clock + task.ending.durationMs
-    state.span = guard('pipeline', 'span', () => task.span?.spanContext())
+    state.span = spanOf(task)
     return state
   }
 
@@ -215,5 +217,14 @@ export class Executor {
     }
     this.run.progress?.advance()
     this.fill()
+  }
+}
+
+function spanOf({ span }: Task): SpanContext | undefined {
+  try {
+    return span?.spanContext()
+  } catch (error) {
+    fault('pipeline', 'span', error)
+    return undefined
   }
 }

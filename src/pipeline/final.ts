@@ -43,7 +43,7 @@ async function runFinalStep(run: Run, at: number, step: Step, more: object): Pro
   const once = (n: number): Promise<unknown> => {
     const current = openAttempt(run, at, n, signal)
     attempt = current
-    return perform(current, () => body(current, more))
+    return perform(current, (each) => body(each, more))
   }
   const again = (error: unknown): boolean => isRepeated(run, (attempt as Attempt).task, error)
   try {

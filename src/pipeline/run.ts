@@ -5,7 +5,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import type { Outcome } from '../kernel/outcome.ts'
 import { rejectReason } from '../kernel/outcome.ts'
-import { inside } from '../kernel/scope.ts'
+import { inside, surroundings } from '../kernel/scope.ts'
 import { createTask, currentTask, type Middleware, type Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { judge } from './attempt.ts'
@@ -50,7 +50,9 @@ export class Run implements Reported, StepsOf {
   outcome: PipelineReport['outcome'] = 'running'
   /** What stands on each of its steps. */
   details: Attributes = {}
-  readonly rules: StepsOf['rules'] = { judge: (error, task) => judge(this, task, error) }
+  rules: StepsOf['rules'] = { judge: undefined }
+  /** What its steps run inside of; none of them inherits from the one that made it ready. */
+  where = surroundings()
   startedAt = performance.now()
   endedAt = 0
   private cancelled: { reason: unknown } | undefined
@@ -117,6 +119,8 @@ export class Run implements Reported, StepsOf {
   }
 
   private async body(task: Task): Promise<Record<string, unknown>> {
+    this.where = surroundings()
+    this.rules = { judge: (error, step) => judge(this, step, error), parent: task }
     for (const trouble of this.troubles) this.note(trouble)
     try {
       const { schema } = this.definition

@@ -12,7 +12,7 @@ export interface StepsOf {
   readonly pipeline: string
   readonly states: readonly StepState[]
   readonly details: Attributes
-  readonly rules: Pick<Task, 'judge'>
+  readonly rules: Pick<Task, 'judge'> & Partial<Pick<Task, 'parent'>>
 }
 
 /** What differs from step to step. */
@@ -32,18 +32,19 @@ export function openStep(
   attempts: number,
   signal: AbortSignal | undefined,
 ): Task {
+  const clock = performance.now()
   const fields = {
     name: state.id,
     queue: run.pipeline,
     attempt,
     maxAttempts: attempts > 1 ? attempts : undefined,
-    waitMs: attempt === 1 ? round(performance.now() - state.readyAt) : undefined,
+    waitMs: attempt === 1 ? round(clock - state.readyAt) : undefined,
     links: links(run.states, given),
     details: run.details,
     needs: given.ids,
   }
-  const task = createTask('step', fields, run.rules, state, signal)
-  if (attempt === 1) state.startedAt = task.clock
+  const task = createTask('step', fields, run.rules, state, signal, clock)
+  if (attempt === 1) state.startedAt = clock
   state.status = 'running'
   state.attempt = attempt
   return task

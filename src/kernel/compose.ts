@@ -55,6 +55,11 @@ export function observersOf(middleware: Middleware): readonly Observer[] {
 
 const observing = new WeakMap<Middleware, readonly Observer[]>()
 
+/** Whether a middleware is made of observers alone: it changes no task. */
+export function onlyObserves(middleware: Middleware): boolean {
+  return observersOf(middleware).length === (composed.get(middleware)?.length ?? 1)
+}
+
 /** What of a middleware changes tasks, without those parts that only observe them. */
 export function withoutObservers(middleware: Middleware): Middleware {
   return compose(...(composed.get(middleware) ?? [middleware]).filter((part) => observerOf(part) === undefined))

@@ -1,5 +1,9 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
+
+import { types } from 'node:util'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { watch } from './around.ts'
+import { observersOf, onlyObserves } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { injectCarrier } from './propagation.ts'
 import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
@@ -29,24 +33,44 @@ export function produce<T>(
     }
     return sent
   }
-  const run = async (): Promise<unknown> => {
+  const answer = (): unknown => {
     const outcome = once()
     if ('error' in outcome) throw outcome.error
-    return await outcome.value
+    return isThenable(outcome.value) ? Promise.resolve(outcome.value) : outcome.value
   }
-  try {
-    // The caller sees the send's own error below; here it has already been recorded by the middleware.
-    middleware(task, run).catch((error: unknown) => {
-      if (sent === undefined || !('error' in sent) || sent.error !== error) ownFault(sent, error)
-    })
-  } catch (error) {
-    fault('send', 'middleware', error)
+  if (onlyObserves(middleware)) {
+    task.onion = middleware
+    observe(middleware, task, answer)
+  } else {
+    try {
+      // The caller sees the send's own error below; here it has already been recorded by the middleware.
+      middleware(task, async () => answer()).catch((error: unknown) => {
+        if (sent === undefined || !('error' in sent) || sent.error !== error) ownFault(sent, error)
+      })
+    } catch (error) {
+      fault('send', 'middleware', error)
+    }
   }
   // A middleware that waits before next(), or never calls it, has no say over the call: it comes without its trace.
   if (sent === undefined) fault('send', 'next_not_called')
   const outcome = once()
   if ('error' in outcome) throw outcome.error
   return outcome.value
+}
+
+// Without an onion that could change anything, a send that answers at once has ended at once, and needs no promise.
+function observe(middleware: Middleware, task: Task, answer: () => unknown): void {
+  try {
+    const followed = watch(observersOf(middleware), task, answer)
+    if (types.isPromise(followed)) followed.catch(() => {}) // the caller has the client's own
+  } catch {
+    // The send's own error, recorded by now: the caller gets it from the send.
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return guard('send', 'answer', () => typeof (value as { then?: unknown }).then === 'function') ?? false
 }
 
 // A rejection may be the broker's own, seen through the middleware: that one belongs to the caller, not to the sink.

@@ -128,6 +128,55 @@ it('carries the span of the send, which ends when the call has ended', async () 
   ])
 })
 
+describe('a send that only telemetry stands around', () => {
+  const around = () => {
+    const metrics = recordMetrics()
+    return telemetry({ registry: metrics.registry, logging: false })
+  }
+
+  it('has ended when the call has answered', async () => {
+    await using spans = recordSpans()
+    expect(produce('memory', around(), fields, () => true)).toBe(true)
+    expect(spans.open).toEqual([])
+    expect(spans.one('send clips').attributes['taskiq.outcome']).toBe('success')
+  })
+
+  it('throws the very error that the client throws, told on its span', async () => {
+    await using spans = recordSpans()
+    const error = new RangeError('channel closed')
+    const call = () =>
+      produce('memory', around(), fields, (): never => {
+        throw error
+      })
+    expect(call).toThrow(error)
+    expect(spans.one('send clips')).toMatchObject({ status: 'error', attributes: { 'error.type': 'RangeError' } })
+  })
+
+  it("follows a promise of the client's own kind, and gives back that very object", async () => {
+    await using spans = recordSpans()
+    const own = Object.defineProperty({}, 'then', {
+      value: (_: unknown, no: (error: unknown) => void) => void setTimeout(no, 5, new RangeError('nacked')),
+    })
+    expect(produce('memory', around(), fields, () => own)).toBe(own)
+    expect(spans.open).toEqual(['send clips'])
+    expect(await spans.waitFor('send clips')).toMatchObject({
+      status: 'error',
+      attributes: { 'error.type': 'RangeError' },
+    })
+  })
+
+  it('does not mind an answer that cannot be asked whether it is a promise', async () => {
+    const counted = faultsSince()
+    const answer = Object.defineProperty({}, 'then', {
+      get: () => {
+        throw new Error('not mine')
+      },
+    })
+    expect(produce('memory', around(), fields, () => answer)).toBe(answer)
+    expect(counted()).toEqual({ 'send answer': 1 })
+  })
+})
+
 it('is an ERROR span, and no message sent, when the broker refuses it', async () => {
   await using spans = recordSpans()
   const metrics = recordMetrics()

@@ -55,10 +55,18 @@ export function observersOf(middleware: Middleware): readonly Observer[] {
 
 const observing = new WeakMap<Middleware, readonly Observer[]>()
 
-/** Whether a middleware is made of observers alone: it changes no task. */
-export function onlyObserves(middleware: Middleware): boolean {
-  return observersOf(middleware).length === (composed.get(middleware)?.length ?? 1)
+/** The observers that a middleware is made of; undefined where it is made of anything else, which may change a task. */
+export function onlyObservers(middleware: Middleware): readonly Observer[] | undefined {
+  let found = alone.get(middleware)
+  if (found === undefined) {
+    const observers = observersOf(middleware)
+    found = { observers: observers.length === (composed.get(middleware)?.length ?? 1) ? observers : undefined }
+    alone.set(middleware, found)
+  }
+  return found.observers
 }
+
+const alone = new WeakMap<Middleware, { readonly observers: readonly Observer[] | undefined }>()
 
 /** What of a middleware changes tasks, without those parts that only observe them. */
 export function withoutObservers(middleware: Middleware): Middleware {

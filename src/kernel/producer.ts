@@ -2,8 +2,8 @@
 
 import { types } from 'node:util'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { watch } from './around.ts'
-import { observersOf, onlyObserves } from './compose.ts'
+import { type Observer, watch } from './around.ts'
+import { onlyObservers } from './compose.ts'
 import { fault, guard } from './faults.ts'
 import { injectCarrier } from './propagation.ts'
 import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
@@ -38,9 +38,10 @@ export function produce<T>(
     if ('error' in outcome) throw outcome.error
     return isThenable(outcome.value) ? Promise.resolve(outcome.value) : outcome.value
   }
-  if (onlyObserves(middleware)) {
+  const observers = onlyObservers(middleware)
+  if (observers !== undefined) {
     task.onion = middleware
-    observe(middleware, task, answer)
+    observe(observers, task, answer)
   } else {
     try {
       // The caller sees the send's own error below; here it has already been recorded by the middleware.
@@ -59,9 +60,9 @@ export function produce<T>(
 }
 
 // Without an onion that could change anything, a send that answers at once has ended at once, and needs no promise.
-function observe(middleware: Middleware, task: Task, answer: () => unknown): void {
+function observe(observers: readonly Observer[], task: Task, answer: () => unknown): void {
   try {
-    const followed = watch(observersOf(middleware), task, answer)
+    const followed = watch(observers, task, answer)
     if (types.isPromise(followed)) followed.catch(() => {}) // the caller has the client's own
   } catch {
     // The send's own error, recorded by now: the caller gets it from the send.

@@ -226,7 +226,15 @@ export interface Adapter<Message> {
   readonly settle?: ((message: Message, ending: Ending, task: Task) => void | Promise<void>) | undefined
 }
 
-/** The task, step or pipeline that is running here; undefined outside any. Works without any SDK. */
+/**
+ * The task, step or pipeline that is running here; undefined outside any. Works without any SDK.
+ *
+ * It travels with OpenTelemetry's context: what is bound to a context knows its task, and what is run in `ROOT_CONTEXT`
+ * is outside of it.
+ *
+ * @example
+ * const { name, attempt } = currentTask() ?? {}
+ */
 export function currentTask(): Task | undefined {
   return currentScope()?.task
 }

@@ -1,7 +1,7 @@
 // The package as it is published: what is in it, what its subpaths resolve to, and a project that has only what it must.
 import { readdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -27,13 +27,40 @@ describe('what is in it', () => {
     expect(staged.files.filter((file) => !kinds.test(file)).sort()).toEqual(papers)
   })
 
-  it('is a type and a map for each file of code', () => {
-    const code = staged.files.filter((file) => file.endsWith('.js'))
-    expect(code.length).toBeGreaterThan(50)
-    const missing = code.flatMap((file) =>
-      [`${file}.map`, file.replace(/js$/, 'd.ts')].filter((beside) => !staged.files.includes(beside)),
+  it('is few files of code, with a map for each that holds some', async () => {
+    const files = staged.files.filter((file) => file.endsWith('.js'))
+    // Each file costs an import about a millisecond: one per subpath, and few that they share.
+    expect(files.length).toBeLessThan(targets.length + 10)
+    for (const file of files) {
+      const text = await readFile(join(staged.directory, file), 'utf8')
+      const isList = /^(export \{[^}]*\} from "[^"]+";\s*)+$/.test(text)
+      expect(staged.files.includes(`${file}.map`), file).toBe(!isList)
+    }
+  })
+
+  it('holds each source once: what several subpaths share is one and the same', async () => {
+    const holders = new Map<string, string[]>()
+    for (const file of staged.files.filter((name) => name.endsWith('.js.map'))) {
+      const { sources } = JSON.parse(await readFile(join(staged.directory, file), 'utf8')) as { sources: string[] }
+      for (const source of sources) {
+        const path = join(dirname(file), source)
+        holders.set(path, [...(holders.get(path) ?? []), file])
+      }
+    }
+    expect(holders.size).toBeGreaterThan(150)
+    expect([...holders].filter(([path, files]) => !path.startsWith('src/') || files.length > 1)).toEqual([])
+  })
+
+  it('gives its functions and classes the names that they have in the sources', async () => {
+    const project = await staged.project([...REQUIRED, ...BROUGHT, '@opentelemetry/sdk-trace-node'])
+    const names = targets.flatMap(([subpath]) => (subpath === './register' ? [] : `taskspan${subpath.slice(1)}`))
+    const others = await evaluate<string[]>(
+      project,
+      `const modules = await Promise.all(${JSON.stringify(names)}.map((name) => import(name)))
+       const renamed = ([name, value]) => typeof value === 'function' && value.name !== name
+       console.log(JSON.stringify(modules.flatMap((exports) => Object.entries(exports).filter(renamed).map(String))))`,
     )
-    expect(missing).toEqual([])
+    expect(others).toEqual([])
   })
 
   it('shows the sources behind the maps, and nothing of the machine that built it', async () => {

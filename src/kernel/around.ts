@@ -1,5 +1,5 @@
 // Middleware as a pair of start and end around one promise: what observes without changing, at the least cost.
-import { types } from 'node:util'
+import { isPromise } from 'node:util/types'
 import type { Context } from '@opentelemetry/api'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
@@ -149,7 +149,7 @@ function called<T>(run: Run<T, Called<T>>): Called<T> {
     end(run, failed(run.task, error))
     return { error }
   }
-  if (types.isPromise(value)) return { value: followed(value, run) as T }
+  if (isPromise(value)) return { value: followed(value, run) as T }
   end(run, succeeded(run.task))
   return { value }
 }

@@ -1,5 +1,5 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
-import { types } from 'node:util'
+import { isPromise } from 'node:util/types'
 import { enter, type Observer, observerOf, safely } from './around.ts'
 import { TaskspanError } from './errors.ts'
 import { fault, guard } from './faults.ts'
@@ -78,7 +78,7 @@ export function notify(middleware: Middleware, event: TaskEvent): void {
   if (middleware.notice === undefined) return
   const told: unknown = guard('middleware', 'notice', () => middleware.notice?.(event))
   // Nobody awaits an async listener, and its rejection would end the process.
-  if (types.isPromise(told)) told.catch((error: unknown) => fault('middleware', 'notice', error))
+  if (isPromise(told)) told.catch((error: unknown) => fault('middleware', 'notice', error))
 }
 
 // Neighbouring observers share one layer, and so one promise.

@@ -1,5 +1,5 @@
 // The one sink for our own faults: counted always, said once per kind through OTel's diag, never thrown.
-import { types } from 'node:util'
+import { isPromise } from 'node:util/types'
 import { diag } from '@opentelemetry/api'
 import { shared } from './shared.ts'
 
@@ -56,7 +56,7 @@ export function guard<T>(part: string, reason: string, run: () => T): T | undefi
  * the rejection of one that nobody awaits would end the process.
  */
 export function atOnce<T>(answer: T): T {
-  if (!types.isPromise(answer)) return answer
+  if (!isPromise(answer)) return answer
   answer.catch(() => {})
   throw new TypeError('It must answer at once, not by a promise.')
 }

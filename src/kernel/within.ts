@@ -4,7 +4,7 @@
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Whether it ended in time, well or badly. What failed is for its owner to tell. */
-export async function within(ms: number, work: Promise<unknown>, hurry?: AbortSignal): Promise<boolean> {
+export async function endsWithin(ms: number, work: Promise<unknown>, hurry?: AbortSignal): Promise<boolean> {
   const over = new AbortController()
   const ended = work.then(
     () => true,

@@ -1,7 +1,7 @@
 // Where finished steps are kept between the attempts of a task, and what of it still fits the graph.
 import { createHash } from 'node:crypto'
 import { fault } from '../kernel/faults.ts'
-import { within } from '../kernel/within.ts'
+import { endsWithin } from '../kernel/within.ts'
 import type { Graph } from './graph.ts'
 import { type KeptStep, readRecord, writeRecord } from './record.ts'
 import type { StepState } from './report.ts'
@@ -58,7 +58,7 @@ export class Resume {
   async load(): Promise<void> {
     try {
       const loading = Promise.resolve(this.store.load(this.key))
-      if (!(await within(PATIENCE, loading))) throw new Error(`load() did not settle within ${PATIENCE} ms`)
+      if (!(await endsWithin(PATIENCE, loading))) throw new Error(`load() did not settle within ${PATIENCE} ms`)
       const found = await loading
       if (typeof found === 'object' && found !== null) this.accept(found)
     } catch (error) {
@@ -96,7 +96,7 @@ export class Resume {
 
   /** Waits for what is being saved, within reason. */
   async settle(): Promise<void> {
-    if (this.pending.size === 0 || (await within(PATIENCE, Promise.all(this.pending)))) return
+    if (this.pending.size === 0 || (await endsWithin(PATIENCE, Promise.all(this.pending)))) return
     this.failed([], new Error(`save() did not settle within ${PATIENCE} ms`))
   }
 

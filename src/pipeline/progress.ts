@@ -1,7 +1,7 @@
 // Tells how many steps have ended, at most once a second, and once more at the end.
 import { fault } from '../kernel/faults.ts'
 import type { Task } from '../kernel/task.ts'
-import { within } from '../kernel/within.ts'
+import { endsWithin } from '../kernel/within.ts'
 
 /** How far a run is. */
 export interface Progress {
@@ -38,7 +38,7 @@ export class ProgressReporter {
       clearTimeout(this.timer)
       this.tell()
     }
-    await within(PATIENCE, this.sending)
+    await endsWithin(PATIENCE, this.sending)
   }
 
   private tell(): void {

@@ -1,6 +1,6 @@
 // Draining: what takes work stops taking it, running tasks get their grace, and then their abort signals.
 import { fault, guard } from '../kernel/faults.ts'
-import { within } from '../kernel/within.ts'
+import { endsWithin } from '../kernel/within.ts'
 import type { Closable } from './face.ts'
 
 /** What it hears when its time is over. */
@@ -21,14 +21,14 @@ export async function drain(
   const busy = new Set(workers)
   // BullMQ takes an argument of close() for `force`, so there is none.
   const ended = Promise.all(workers.map((worker) => closed(worker).finally(() => busy.delete(worker))))
-  if (await within(graceMs, ended, hurry)) return 'drained'
+  if (await endsWithin(graceMs, ended, hurry)) return 'drained'
   for (const worker of busy) {
     guard('sdk', 'abort', () => {
       if (typeof worker.cancelAllJobs === 'function') worker.cancelAllJobs(REASON)
       else worker.abort?.(new Error(REASON))
     })
   }
-  return (await within(afterAbortMs, ended)) ? 'aborted' : 'abandoned'
+  return (await endsWithin(afterAbortMs, ended)) ? 'aborted' : 'abandoned'
 }
 
 /** Closes; what goes wrong is counted. Never rejects. */

@@ -1,7 +1,7 @@
 // The handle of a started SDK: gets ready, flushes, and closes within bounds.
 import type { Resource } from '@opentelemetry/resources'
 import { checkOptions } from '../kernel/errors.ts'
-import { within } from '../kernel/within.ts'
+import { endsWithin } from '../kernel/within.ts'
 import { closed, drain } from './drain.ts'
 import type { CloseOptions, Sdk, SdkStatus } from './face.ts'
 import { say } from './lines.ts'
@@ -66,7 +66,7 @@ export function handle({ state, service, problems, running, ...started }: Starte
       await provider.shutdown()
       await Promise.all(to.map((destination) => destination.settled()))
     }
-    const done = await within(flushMs, shut())
+    const done = await endsWithin(flushMs, shut())
     if (!done) {
       const targets = to.map((destination) => destination.status().target).join(', ')
       problems.add('close', `not every ${what} reached ${targets} within ${Math.round(flushMs)} ms; the rest is lost`)
@@ -89,7 +89,7 @@ export function handle({ state, service, problems, running, ...started }: Starte
     const deadline = performance.now() + left
     // How it ended is a log line too: its time comes after that of the spans.
     const forSpans = running?.logs === undefined ? left : (left * 3) / 4
-    const lastOnes = within(forSpans, Promise.all(last.map(closed)))
+    const lastOnes = endsWithin(forSpans, Promise.all(last.map(closed)))
     const flushed = running === undefined || (await shutDown('span', forSpans, running.provider, destinations))
     running?.unregister()
     await lastOnes

@@ -27,7 +27,7 @@ export async function stage(): Promise<Staged> {
   const kept = (await readdir(ROOT)).filter((name) => !LEFT_BEHIND.has(name))
   for (const name of kept) await cp(join(ROOT, name), join(directory, name), { recursive: true })
   await symlink(MODULES, join(directory, 'node_modules'))
-  await run(process.execPath, [join(MODULES, 'typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: directory })
+  await run('npm', ['run', 'build'], { cwd: directory })
 
   const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', home], {
     cwd: directory,

@@ -4,7 +4,7 @@ import { type Consume, consumer } from '../../kernel/consumer.ts'
 import { atLeast, checkOptions } from '../../kernel/errors.ts'
 import { fault } from '../../kernel/faults.ts'
 import type { Middleware } from '../../kernel/task.ts'
-import { within } from '../../kernel/within.ts'
+import { endsWithin } from '../../kernel/within.ts'
 import { adapter, checkTaskOptions, settles, TASK_OPTIONS, type TaskOptions, text } from './adapter.ts'
 import type { Ears, Report } from './events.ts'
 import { type AmqpObservation, Observation } from './observe.ts'
@@ -142,7 +142,7 @@ class Consumer extends Observation implements AmqpConsumer {
     checkOptions('close', options, { graceMs: atLeast(0) })
     const { graceMs } = options
     this.closing ??= this.cancelAndDrain()
-    await (graceMs === undefined ? this.closing : within(graceMs, this.closing))
+    await (graceMs === undefined ? this.closing : endsWithin(graceMs, this.closing))
   }
 
   private async cancelAndDrain(): Promise<void> {

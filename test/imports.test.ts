@@ -200,6 +200,19 @@ describe('in a process', () => {
     expect(taken).toEqual([])
     expect(started).toEqual([])
   })
+
+  it.each(subpaths)('%s loads nothing of Node that is large and that few need', async (subpath) => {
+    const needs = NEEDS[subpath] ?? []
+    const added = await evaluate<string[]>(
+      await staged.project(needs),
+      `for (const name of ${JSON.stringify(needs)}) await import(name)
+       const before = new Set(process.moduleLoadList)
+       await import('${subpath}')
+       console.log(JSON.stringify(process.moduleLoadList.filter((name) => !before.has(name))))`,
+      '--no-warnings',
+    )
+    expect(added.filter((name) => /undici|http2|inspector|mime|parse_args/.test(name))).toEqual([])
+  })
 })
 
 /** What an import could have done to a process, and every function of Node's that an instrumentation would replace. */

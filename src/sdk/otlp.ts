@@ -97,9 +97,10 @@ function hasCertificates(signal: Signal): boolean {
   return Object.keys(process.env).some((name) => names.test(name))
 }
 
-// An agent of our own, loaded when it is needed, so that an HTTP instrumentation may still come first.
+// An agent of our own, loaded when it is needed, so that an HTTP instrumentation may still come first; and not by
+// `import`, which would load what node:http exports besides (server/listen.ts).
 async function agentFor(protocol: string): Promise<Agent> {
-  const { Agent } = await (protocol === 'http:' ? import('node:http') : import('node:https'))
+  const { Agent } = process.getBuiltinModule(protocol === 'http:' ? 'node:http' : 'node:https')
   return new Agent({ keepAlive: true })
 }
 

@@ -1,10 +1,13 @@
 // The HTTP server with its limits: time-outs, a cap on sockets, answers to what is no HTTP, and an end in bounded time.
 import { EventEmitter } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { TaskspanError } from '../kernel/errors.ts'
 import { fault } from '../kernel/faults.ts'
 import { errorBody, JSON_TYPE, Refusal } from './answer.ts'
+
+// Not by `import`, which reads each of its exports: one of them is `WebSocket`, and loads undici and HTTP/2, 8 MB.
+const { createServer, STATUS_CODES } = process.getBuiltinModule('node:http')
 
 const MAX_SOCKETS = 100
 const MAX_PIPELINED = 8

@@ -1,6 +1,5 @@
 // POST /debug/profile: a CPU profile of this process, one at a time, at most a minute, ended early when nobody waits.
 import type { ServerResponse } from 'node:http'
-import { Session } from 'node:inspector/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Refusal } from './answer.ts'
@@ -37,6 +36,7 @@ export function profile(): Route & { close(): void } {
 }
 
 async function stream(response: ServerResponse, seconds: number, ended: AbortSignal): Promise<void> {
+  const { Session } = await import('node:inspector/promises') // most processes are never profiled
   const session = new Session()
   session.connect()
   try {

@@ -73,6 +73,8 @@ async function write(home: string, list?: string): Promise<OutputChunk> {
     sourcemap: true,
     // Names of functions and classes are read in stack traces, as `error.type`, and as names of middlewares.
     keepNames: true,
+    // What a function is for stands in the declarations and, with all else, in the sources within the maps.
+    comments: { annotation: true, jsdoc: false, legal: true },
   })
   for (const id of output[0].moduleIds.filter((each) => each.startsWith(SRC) && each !== LIST)) {
     const source = relative(SRC, id)

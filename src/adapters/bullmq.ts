@@ -10,7 +10,7 @@ import { type InjectBulkOptions, sendBulk, sendFlow } from './bullmq/inject.ts'
 import { inside } from './bullmq/inside.ts'
 import { type Observation, observe } from './bullmq/observe.ts'
 import { bullmqTelemetry } from './bullmq/propagation.ts'
-import { type Ran, remembering } from './bullmq/ran.ts'
+import { Ran, remembering } from './bullmq/ran.ts'
 
 export { type BullmqCheckpoint, type CheckpointOptions, checkpoint } from './bullmq/checkpoint.ts'
 export { type InjectBulkOptions, type InjectOptions, inject } from './bullmq/inject.ts'
@@ -53,7 +53,7 @@ export interface BullmqInstrument {
  */
 export function bullmq(...middleware: Middleware[]): BullmqInstrument {
   const onion = compose(...middleware)
-  const ran: Ran = new WeakMap()
+  const ran = new Ran()
 
   const instrument = <P extends Processor>(processor: P, options: InstrumentOptions = {}): P => {
     if (typeof processor !== 'function') throw notAFunction(processor)
@@ -64,7 +64,7 @@ export function bullmq(...middleware: Middleware[]): BullmqInstrument {
     function instrumented(this: unknown, ...args: Parameters<P>): Promise<unknown> {
       const [job, , signal] = args as unknown as [Job, string | undefined, AbortSignal | undefined]
       const handler = (): Promise<unknown> => {
-        const task = currentTask()
+        const task = ran.isAsked ? currentTask() : undefined
         if (task !== undefined) ran.set(job, task)
         return Reflect.apply(processor, this, args) as Promise<unknown>
       }

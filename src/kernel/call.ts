@@ -21,7 +21,8 @@ export function call<T>(kind: CallKind, fields: TaskFields, otherwise: () => Mid
     // Without tracing there is no span of its own, and the one around it is not the call's to write on.
     const span = task.span ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
     if (kind !== 'ext') return fn(span)
-    return runInScope({ ...(currentScope() ?? NO_TASK), call: task }, () => fn(span))
+    const { task: current, bound } = currentScope() ?? NO_TASK
+    return runInScope({ task: current, bound, call: task }, () => fn(span))
   })
 }
 

@@ -121,7 +121,7 @@ export function openSend(system: string, middleware: Middleware, fields: TaskFie
     context: active,
     add(attributes, name) {
       if (opened === undefined) return
-      opened.endAttributes = { ...opened.endAttributes, ...attributes }
+      opened.endAttributes = Object.assign(opened.endAttributes ?? {}, attributes)
       if (name !== undefined) opened.endDetails = { 'task.name': name }
     },
     end: (failure) => (failure === undefined ? settle?.resolve() : settle?.reject(failure.error)),

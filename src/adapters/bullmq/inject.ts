@@ -67,7 +67,9 @@ function scheduled({ schedule }: InjectOptions): Record<string, string> {
 }
 
 function withCarrier<O extends JobsOptions>(options: O | undefined, carrier: Record<string, string>): O {
-  const copy = { ...options } as O
+  // Assigned, not spread: see `amqp/carry.ts`.
+  const copy = Object.assign({}, options) as O
   if (copy.telemetry?.omitContext || Object.keys(carrier).length === 0) return copy
-  return { ...copy, telemetry: { ...copy.telemetry, metadata: JSON.stringify(carrier) } }
+  const metadata = JSON.stringify(carrier)
+  return Object.assign(copy, { telemetry: Object.assign({}, copy.telemetry, { metadata }) })
 }

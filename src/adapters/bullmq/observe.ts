@@ -18,6 +18,7 @@ const STARTED_OUT = 'job started more than allowable limit'
 
 export function observe(worker: Worker, middleware: Middleware, ran: Ran): Observation {
   const queue = worker.name
+  ran.isAsked = true
   const release = guard('bullmq', 'sandbox', () => adopt(worker, middleware, ran))
 
   // BullMQ's listeners run inside its own loop: nothing may be thrown there.

@@ -90,8 +90,9 @@ class OperationSpan implements Span<Context> {
     const name = this.name.startsWith(prefix) ? this.name.slice(prefix.length) : ''
     this.send = openSend('bullmq', this.middleware, { name, queue: this.queue })
     // BullMQ does not say which nodes of a flow have children; the one on top does.
-    const waits = isRoot && this.name.startsWith('addNode ') ? { [HAS_CHILDREN]: '1' } : {}
-    return this.send.context.setValue(CARRIER, { ...this.send.carrier, ...waits })
+    const { context, carrier } = this.send
+    if (isRoot && this.name.startsWith('addNode ')) carrier[HAS_CHILDREN] = '1'
+    return context.setValue(CARRIER, carrier)
   }
 
   setAttribute(key: string, value: unknown): void {

@@ -123,5 +123,5 @@ export function bind<T>(fields: Readonly<Record<string, string | number | boolea
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined) bound[key] = String(value).slice(0, MAX_VALUE)
   }
-  return runInScope({ ...scope, bound }, fn)
+  return runInScope({ task: scope.task, bound, call: scope.call }, fn)
 }

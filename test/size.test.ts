@@ -2,29 +2,35 @@
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
-import { ROOT } from './support/staged.ts'
+import { type Staged, stage } from './support/staged.ts'
 
 // In bytes, about a tenth over what they were when written. Raise one in the commit that needs it, and say there why.
 const BUDGETS: Readonly<Record<string, number>> = {
-  '.': 4_900,
+  '.': 5_900,
   './telemetry': 21_900,
   './tracing': 9_000,
   './metrics': 11_000,
   './logging': 10_000,
   './bullmq': 16_300,
-  './amqp': 11_100,
+  './amqp': 12_200,
   './cron': 17_000,
   './pipeline': 18_400,
   './spans': 9_800,
   './sdk': 17_400,
-  './register': 12_700,
+  './register': 15_800,
   './watch': 29_800,
-  './server': 14_900,
+  './server': 17_300,
   './processes': 29_900,
   './testing': 27_600,
 }
+
+let staged: Staged
+beforeAll(async () => {
+  staged = await stage()
+}, 60_000)
+afterAll(() => staged.remove())
 
 const subpaths = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
   typeof target === 'string' ? [] : [[subpath, target.default] as const],
@@ -43,7 +49,7 @@ it.each(subpaths)('%s fits into its budget', async (subpath, built) => {
 
 async function sizeOf(built: string): Promise<number> {
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, built.replace('./dist/', 'src/').replace(/\.js$/, '.ts'))],
+    entryPoints: [join(staged.directory, built)],
     bundle: true,
     minify: true,
     write: false,

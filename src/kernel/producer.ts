@@ -1,6 +1,6 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
 
-import { types } from 'node:util'
+import { isPromise } from 'node:util/types'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { type Observer, watch } from './around.ts'
 import { onlyObservers } from './compose.ts'
@@ -63,7 +63,7 @@ export function produce<T>(
 function observe(observers: readonly Observer[], task: Task, answer: () => unknown): void {
   try {
     const followed = watch(observers, task, answer)
-    if (types.isPromise(followed)) followed.catch(() => {}) // the caller has the client's own
+    if (isPromise(followed)) followed.catch(() => {}) // the caller has the client's own
   } catch {
     // The send's own error, recorded by now: the caller gets it from the send.
   }

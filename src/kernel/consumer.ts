@@ -65,19 +65,28 @@ export function toTask<Message>(
   }
 }
 
-async function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: Promise<unknown>): Promise<unknown> {
-  let ending: Ending
-  let result: unknown
+// By `then`, not by an async function: two promises fewer for each message.
+function settle<M>(adapter: Adapter<M>, message: M, task: Task, running: Promise<unknown>): Promise<unknown> {
+  return running.then(
+    (result) => settled(adapter, message, task, succeeded(task), result),
+    (error: unknown) => settled(adapter, message, task, failed(task, error), undefined),
+  )
+}
+
+function settled<M>(adapter: Adapter<M>, message: M, task: Task, ending: Ending, result: unknown): unknown {
+  const part = adapter.system ?? 'adapter'
   try {
-    result = await running
-    ending = succeeded(task)
+    const settling = adapter.settle?.(message, ending, task)
+    if (settling === undefined) return result
+    return Promise.resolve(settling).then(
+      () => result,
+      (error: unknown) => {
+        fault(part, 'settle', error)
+        return result
+      },
+    )
   } catch (error) {
-    ending = failed(task, error)
+    fault(part, 'settle', error)
+    return result
   }
-  try {
-    await adapter.settle?.(message, ending, task)
-  } catch (error) {
-    fault(adapter.system ?? 'adapter', 'settle', error)
-  }
-  return result
 }

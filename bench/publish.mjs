@@ -2,7 +2,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { picture } from './picture.mjs'
 import { kept, summary } from './results.mjs'
-import { unsure } from './targets.mjs'
 
 const root = new URL('../', import.meta.url)
 
@@ -114,7 +113,8 @@ function cell(row) {
   if (row === undefined) return '–'
   const value = row.value >= 100 ? row.value.toFixed(0) : row.value.toFixed(2)
   if (row.verdict === undefined || row.verdict.met) return value
-  return unsure(row) ? `*${value}*` : `**${value}**`
+  // By the median over the runs; how sure each of them was has gone into the verdict.
+  return row.value <= row.target ? `*${value}*` : `**${value}**`
 }
 
 const interval = (row) => (row?.low === undefined ? '' : `${row.low.toFixed(2)} .. ${row.high.toFixed(2)}`)

@@ -3,6 +3,7 @@ export { around, type Observer, type Started } from './kernel/around.ts'
 export { compose, notify } from './kernel/compose.ts'
 export { type Consume, consumer } from './kernel/consumer.ts'
 export { type ErrorCode, RejectedError, type RejectReason, reject, TaskspanError } from './kernel/errors.ts'
+export type { TaskEvent } from './kernel/event.ts'
 export type { Ending, Outcome } from './kernel/outcome.ts'
 export { produce } from './kernel/producer.ts'
 export {
@@ -14,7 +15,6 @@ export {
   type Next,
   type Schedule,
   type Task,
-  type TaskEvent,
   type TaskFields,
   type TaskKind,
   type TaskType,

@@ -1,10 +1,11 @@
 // Middleware as a pair of start and end around one promise: what observes without changing, at the least cost.
 import { isPromise } from 'node:util/types'
 import type { Context } from '@opentelemetry/api'
+import type { TaskEvent } from './event.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
 import { runInContext } from './scope.ts'
-import type { Middleware, Next, Task, TaskEvent } from './task.ts'
+import type { Middleware, Next, Task } from './task.ts'
 
 /** What an observer keeps from start to end; with `context`, that context is active in between. */
 export interface Started {

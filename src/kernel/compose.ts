@@ -2,8 +2,9 @@
 import { isPromise } from 'node:util/types'
 import { enter, type Observer, observerOf, safely } from './around.ts'
 import { TaskspanError } from './errors.ts'
+import type { TaskEvent } from './event.ts'
 import { fault, guard } from './faults.ts'
-import type { Middleware, Next, Task, TaskEvent } from './task.ts'
+import type { Middleware, Next, Task } from './task.ts'
 
 /** One layer of the onion: calls `next` at most once, whatever that does; returns a promise, never throws synchronously. */
 type Layer = (task: Task, next: Next) => Promise<unknown>

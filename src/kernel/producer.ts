@@ -1,5 +1,4 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
-
 import { isPromise } from 'node:util/types'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { type Observer, watch } from './around.ts'

@@ -1,7 +1,8 @@
 // Tells the user's own error tracker of each final failure, once; whatever it does, the task does not feel it.
 import { around } from '../kernel/around.ts'
+import type { TaskEvent } from '../kernel/event.ts'
 import { fault, guard } from '../kernel/faults.ts'
-import type { Middleware, Task, TaskEvent } from '../kernel/task.ts'
+import type { Middleware, Task } from '../kernel/task.ts'
 
 export type OnFailure = (error: unknown, task: Task) => unknown
 

@@ -1,10 +1,11 @@
 // What stands on a span: attributes at the start, and status, outcome and exception at the end. Bounded.
 import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from '@opentelemetry/api'
 import { cut } from '../../kernel/cut.ts'
+import type { TaskEvent } from '../../kernel/event.ts'
 import { atOnce, fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, rejectReason } from '../../kernel/outcome.ts'
-import { isCall, type Task, type TaskEvent } from '../../kernel/task.ts'
+import { isCall, type Task } from '../../kernel/task.ts'
 
 // No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
 const MAX_TEXT = 4_096

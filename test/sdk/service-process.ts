@@ -31,3 +31,5 @@ const roles: Readonly<Record<string, () => Closable | Promise<Closable>>> = {
 }
 const opened = await roles[role]?.()
 sdk.closeOnSignal({ workers: opened === undefined ? [] : [opened] })
+// Only now a signal is heard: what it has sent may long have been worked off by the others.
+console.log(JSON.stringify({ message: 'ready' }))

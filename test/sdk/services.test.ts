@@ -17,6 +17,8 @@ it('an API, two workers and a scheduler have four service names under one enviro
   const [render, mail] = processes
   const done = (task: string) => (lines: readonly { task_name?: unknown; message: string }[]) =>
     lines.some((line) => line.message === 'task.succeeded' && line.task_name === task)
+  const ready = (lines: readonly { message: string }[]) => lines.some(({ message }) => message === 'ready')
+  await Promise.all(processes.map((each) => each.until(ready)))
   await Promise.all([render?.until(done('render_clip')), mail?.until(done('mail_owner'))])
   for (const { process } of processes) process.kill('SIGTERM')
   const codes = await Promise.all(processes.map(({ ended }) => ended))

@@ -1,5 +1,4 @@
 // One attempt at one step: what its function gets, its skip, its time-out, and what its end is called.
-
 import type { Outcome } from '../kernel/outcome.ts'
 import { inside } from '../kernel/scope.ts'
 import type { Task } from '../kernel/task.ts'

@@ -1,5 +1,4 @@
 // What serve() and handler() take, checked once, with what the environment says.
-
 import { type Checks, checksWrong } from '../kernel/checks.ts'
 import { atLeast, checkOptions, strings, TaskspanError } from '../kernel/errors.ts'
 import type { SdkSource, TelemetrySource, WatchSource } from './sources.ts'

@@ -1,5 +1,4 @@
 // Looks at one source at a time, once at a time, and says when what it saw last is too old to be shown.
-
 import type { TaskEvent } from '../kernel/event.ts'
 import { fault } from '../kernel/faults.ts'
 import { LINE } from '../kernel/names.ts'

@@ -65,8 +65,9 @@ function ofMessage(task: Task, options: CorrelationOptions, extracted: (task: Ta
 
 // A step, a pipeline and a send belong to the task around them, or to what the request bound. By the parent, not by the
 // scope: a step's own scope is in force before its middleware asks. Nothing is copied unless something was bound.
-function inherited(task: Task, { correlation: keys = [] }: CorrelationOptions): Correlation {
+function inherited(task: Task, { correlation: keys }: CorrelationOptions): Correlation {
   let values = task.parent?.correlation ?? NONE
+  if (keys === undefined) return values
   const bound = currentScope()?.bound
   for (const key of keys) {
     const value = bound?.[key]

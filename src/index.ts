@@ -1,9 +1,10 @@
 // The kernel's public face: a table of contents. Importing it loads no peer but @opentelemetry/api.
-export { around, type Observer, type Started } from './kernel/around.ts'
+export { around } from './kernel/around.ts'
 export { compose, notify } from './kernel/compose.ts'
 export { type Consume, consumer } from './kernel/consumer.ts'
 export { type ErrorCode, RejectedError, type RejectReason, reject, TaskspanError } from './kernel/errors.ts'
 export type { TaskEvent } from './kernel/event.ts'
+export type { Observer, Started } from './kernel/observe.ts'
 export type { Ending, Outcome } from './kernel/outcome.ts'
 export { produce } from './kernel/producer.ts'
 export {

@@ -1,7 +1,7 @@
 // A call inside a task (a service, a service of others, an event to a browser), seen by the observers around the task.
 import { INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
-import { watch } from './around.ts'
 import { observersOf } from './compose.ts'
+import { watch } from './observe.ts'
 import { currentScope, NO_TASK, runInScope } from './scope.ts'
 import { shared } from './shared.ts'
 import { type CallKind, createTask, currentTask, type Middleware, type Task, type TaskFields } from './task.ts'

@@ -1,10 +1,12 @@
 // The onion: many middlewares as one, with next() checked to be called at most once and awaited.
 import { isPromise } from 'node:util/types'
-import { enter, type Observer, observerOf, safely } from './around.ts'
+import { observerOf } from './around.ts'
 import { TaskspanError } from './errors.ts'
 import type { TaskEvent } from './event.ts'
 import { fault, guard } from './faults.ts'
+import { enter, type Observer, safely } from './observe.ts'
 import type { Middleware, Next, Task } from './task.ts'
+import { entrusted } from './task-context.ts'
 
 /** One layer of the onion: calls `next` at most once, whatever that does; returns a promise, never throws synchronously. */
 type Layer = (task: Task, next: Next) => Promise<unknown>
@@ -27,7 +29,9 @@ export function compose(...middlewares: Middleware[]): Middleware {
   const parts = middlewares.flatMap((item) => composed.get(item) ?? [item])
   const layers = toLayers(parts)
   const [first] = layers
+  const watched = parts[0] !== undefined && observerOf(parts[0]) !== undefined
   const enterOnion = (task: Task, next: Next): Promise<unknown> => {
+    if (!watched) entrusted()
     if (first === undefined) return safely(next)
     task.onion ??= onion
     return layers.length === 1 ? first(task, next) : run(layers, 0, task, next)

@@ -1,9 +1,9 @@
 // The flow of a send: a task of kind `send` around one call that hands messages to a broker. Never fails that call.
 import { isPromise } from 'node:util/types'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { type Observer, watch } from './around.ts'
 import { onlyObservers } from './compose.ts'
 import { fault, guard } from './faults.ts'
+import { type Observer, watch } from './observe.ts'
 import { injectCarrier } from './propagation.ts'
 import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
 

@@ -3,7 +3,7 @@ import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { fault, guard } from './faults.ts'
 import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
-import { rootOf, SCOPE, withScope } from './task-context.ts'
+import { entering, rootOf, SCOPE, withScope } from './task-context.ts'
 
 // A scope travels in OpenTelemetry's context: each AsyncLocalStorage costs something at each promise of the process, also
 // at those of the broker's client, and one is enough. Our own is for processes without a context manager.
@@ -50,30 +50,34 @@ export function within<T>(task: Task, fn: (task: Task) => T): T
 export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg): T
 export function within<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg): T {
   const scope: Scope = { task, bound: NOTHING }
-  return run(rootOf(scope), new Call(fn, task, arg as Arg, scope))
+  const active = rootOf(scope)
+  entering(active)
+  return run(active, new Call(fn, task, arg as Arg, scope))
 }
 
 /** What is in force in one place, looked up once for many things that will run there. */
 export interface Surroundings {
   readonly active: Context
-  readonly bound: Correlation
+  readonly scope: Scope
   /** Whether the context manager carries scopes; if not, each that is entered is to be looked at. */
   readonly carries: boolean
 }
 
 export function surroundings(): Surroundings {
-  const scope = currentScope()
+  const scope = currentScope() ?? NO_TASK
   const active = activeContext()
-  const carries = scope !== undefined && guard('propagation', 'context', () => active.getValue(SCOPE)) === scope
-  return { active, bound: scope?.bound ?? NOTHING, carries }
+  const carries = guard('propagation', 'context', () => active.getValue(SCOPE)) === scope
+  return { active, scope, carries }
 }
 
 /** Runs `fn` with `task` as the current task, inside of what is in force: the active context and the bound keys stay. */
 export function inside<T>(task: Task, fn: (task: Task) => T): T
 export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg: Arg, where?: Surroundings): T
 export function inside<T, Arg>(task: Task, fn: (task: Task, arg: Arg) => T, arg?: Arg, where = surroundings()): T {
-  const scope: Scope = { task, bound: where.bound }
-  return run(carrying(scope, where.active), new Call(fn, task, arg as Arg, where.carries ? undefined : scope))
+  const scope: Scope = { task, bound: where.scope.bound }
+  const active = carrying(scope, where.active)
+  entering(active, where.active)
+  return run(active, new Call(fn, task, arg as Arg, where.carries ? undefined : scope))
 }
 
 /** Runs `fn` in a scope, and in the active context unless another is given. */

@@ -1,6 +1,7 @@
 // The context of a task: OpenTelemetry's, with fields for the two values that each task, step and call sets anew.
-import { type Context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
+import { type Context, context, createContextKey, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
 import type { Scope } from './scope.ts'
+import type { Task } from './task.ts'
 
 /** Under which a context carries our scope; the same key for every copy of the package. */
 export const SCOPE = createContextKey('taskspan.scope.1')
@@ -11,11 +12,21 @@ const SPAN = createContextKey('OpenTelemetry Context Key SPAN')
 // OpenTelemetry's own context copies a Map for each value that is set. Fields are an object of three words, no look-up is
 // ever long, and what was replaced (a span above a span above a span) is not held.
 class TaskContext implements Context {
+  /** What it is entered from, until its span is known or other code runs in it. */
+  outer: Context | undefined = undefined
+
   constructor(
     readonly scope: Scope | undefined,
-    readonly span: unknown,
-    readonly rest: Context,
+    public span: unknown,
+    public rest: Context,
   ) {}
+
+  /** Takes the span, and what its `parent` carries: that is `outer`, or was made of it. */
+  become(parent: Context, span: Span): void {
+    if (parent instanceof TaskContext) this.rest = parent.rest
+    else if (parent !== this.outer) this.rest = parent
+    this.span = span
+  }
 
   getValue(key: symbol): unknown {
     if (key === SPAN) return this.span
@@ -45,3 +56,34 @@ export function withScope(active: Context, scope: Scope): Context {
     ? new TaskContext(scope, active.span, active.rest)
     : new TaskContext(scope, active.getValue(SPAN), active)
 }
+
+// A task's context is entered before its span is known: the task must be the current one for whatever its span asks. To
+// enter a second context for the span would cost each task as much again, so the first takes it, as long as nobody can have
+// kept it: its span's parent is looked up in what it was entered from, and no other code has run in it.
+let entered: TaskContext | undefined
+
+/** Says that `active`, made by `rootOf` or `withScope`, is entered from `outer` for the task in its scope. */
+export function entering(active: Context, outer = NOWHERE): void {
+  entered = active as TaskContext
+  entered.outer = outer
+}
+
+const NOWHERE: Context = new TaskContext(undefined, undefined, ROOT_CONTEXT)
+
+/** Says that other code runs from here on: the active context stays as it is. */
+export function entrusted(): void {
+  if (entered !== undefined) entered.outer = undefined // or each context would hold the one before it
+  entered = undefined
+}
+
+/**
+ * The context that was just entered for a task, once; undefined where other code has run in it, or where the context
+ * manager has made one of its own.
+ */
+export function justEntered(task: Task): EnteredContext | undefined {
+  const own = entered
+  return own?.scope?.task === task && context.active() === own ? own : undefined
+}
+
+/** A context that its span may still be put into. */
+export type EnteredContext = Pick<TaskContext, 'outer' | 'become'>

@@ -1,9 +1,10 @@
 // Counts and times every task, step, pipeline and send into a prom-client registry.
 import { register as defaultRegistry, type Registry } from 'prom-client'
-import { around, type Started } from '../kernel/around.ts'
+import { around } from '../kernel/around.ts'
 import { checkOptions } from '../kernel/errors.ts'
 import type { TaskEvent } from '../kernel/event.ts'
 import { ATTR, DEFAULT_PREFIX, prefixWrong } from '../kernel/names.ts'
+import type { Started } from '../kernel/observe.ts'
 import { type Ending, errorType, rejectReason } from '../kernel/outcome.ts'
 import type { Middleware, Schedule, Task } from '../kernel/task.ts'
 import { buckets, labelFunctions } from './metrics/checks.ts'

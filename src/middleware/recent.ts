@@ -1,8 +1,9 @@
 // What a server shows of the near past: the last endings, pipeline runs, spans and log lines. Bounded, and empty until used.
 import type { Logger } from 'pino'
-import { around, type Observer } from '../kernel/around.ts'
+import { around } from '../kernel/around.ts'
 import type { TaskEvent } from '../kernel/event.ts'
 import { guard } from '../kernel/faults.ts'
+import type { Observer } from '../kernel/observe.ts'
 import { type Ending, errorType } from '../kernel/outcome.ts'
 import { shared } from '../kernel/shared.ts'
 import type { Middleware, Task } from '../kernel/task.ts'

@@ -19,7 +19,7 @@ import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import { activeContext, currentScope } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
-import { rootOf } from '../kernel/task-context.ts'
+import { type EnteredContext, justEntered, rootOf } from '../kernel/task-context.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { describe, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 import { takeSpans } from './tracing/reported.ts'
@@ -94,7 +94,8 @@ export const TRACING_OPTIONS = {
 
 interface Opened {
   readonly span: Span
-  readonly context: Context
+  /** Undefined where the active one has become it. */
+  readonly context: Context | undefined
 }
 
 function open(task: Task, names: SpanNames, options: TracingOptions, startTime?: number): Opened {
@@ -102,17 +103,25 @@ function open(task: Task, names: SpanNames, options: TracingOptions, startTime?:
 }
 
 function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened {
-  const parent = context.active()
+  const own = justEntered(task)
+  const parent = own?.outer ?? context.active()
   correlationOf(task, options, activeContext)
   const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
   if (task.links !== undefined) start.links = task.links as Link[]
   const span = currentTracer().startSpan(nameOf(task, names), start, parent)
   if (options.attributes === undefined) describe(span, task, names)
-  return { span, context: trace.setSpan(parent, span) }
+  return opened(own, parent, span)
+}
+
+function opened(own: EnteredContext | undefined, parent: Context, span: Span): Opened {
+  if (own === undefined) return { span, context: trace.setSpan(parent, span) }
+  own.become(parent, span)
+  return { span, context: undefined }
 }
 
 function openTask(task: Task, names: SpanNames, options: TracingOptions, startTime: number | undefined): Opened {
-  const root = rootOf(currentScope())
+  const own = justEntered(task)
+  const root = own?.outer ?? rootOf(currentScope())
   const carried = extract(task.carrier, root)
   if (readsCorrelation(options)) correlationOf(task, options, always(carried))
   const sender = carried === root ? undefined : trace.getSpanContext(carried)
@@ -126,7 +135,7 @@ function openTask(task: Task, names: SpanNames, options: TracingOptions, startTi
     ? openAfterLost(task.lost, task, names, start, parent)
     : currentTracer().startSpan(nameOf(task, names), start, parent)
   if (options.attributes === undefined) describe(span, task, names)
-  return { span, context: trace.setSpan(parent, span) }
+  return opened(own, parent, span)
 }
 
 // The attempts that nobody saw end have spans of their own, linked both ways with the span of the run that found it out.

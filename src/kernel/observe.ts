@@ -1,0 +1,154 @@
+// Observers, and how they are run around a call: each as a pair of start and end, at the least cost.
+import { isPromise } from 'node:util/types'
+import type { Context } from '@opentelemetry/api'
+import type { TaskEvent } from './event.ts'
+import { fault, guard } from './faults.ts'
+import { type Ending, failed, succeeded } from './outcome.ts'
+import { runInContext } from './scope.ts'
+import type { Next, Task } from './task.ts'
+import { entrusted } from './task-context.ts'
+
+/** What an observer keeps from start to end; with `context`, that context is active in between. */
+export interface Started {
+  readonly context?: Context | undefined
+}
+
+/**
+ * Watches tasks without changing them. Whatever it throws is counted, never felt by the task.
+ *
+ * A pair instead of a function: `compose` puts neighbouring observers around one promise, where each middleware function
+ * costs several. The pair cannot forget its end: that is called for every start, also for one that threw.
+ */
+export interface Observer<State extends Started = Started> {
+  /** Its name in `taskiq_telemetry_errors_total{part}`. */
+  readonly part: string
+  readonly start?: ((task: Task) => State | undefined) | undefined
+  readonly end?: ((task: Task, ending: Ending, state: State | undefined) => void) | undefined
+  readonly notice?: ((event: TaskEvent) => void) | undefined
+}
+
+/** Runs observers, the first outermost, around `next`. Whatever that does, a promise comes of it. */
+export function enter(chain: readonly Observer[], task: Task, next: Next): Promise<unknown> {
+  return start(new Run(chain, task, next, follow))
+}
+
+interface Watched {
+  readonly chain: readonly Observer[]
+  readonly task: Task
+  /** One per observer. */
+  readonly states: (Started | undefined)[]
+}
+
+/** One run of a chain around a call: an object handed on, where closures would be made anew for each task. */
+class Run<Call, Result> implements Watched {
+  readonly states: (Started | undefined)[]
+  /** How many observers have been started. */
+  started = 0
+
+  constructor(
+    readonly chain: readonly Observer[],
+    readonly task: Task,
+    readonly call: Call,
+    /** Calls `call`, and `end` after it; must not throw. */
+    readonly core: (run: Run<Call, Result>) => Result,
+  ) {
+    this.states = new Array(chain.length)
+  }
+}
+
+// Starts one after the other, each inside the context of those before, and then the core.
+function start<Call, Result>(run: Run<Call, Result>): Result {
+  const { chain, task, states } = run
+  while (run.started < chain.length) {
+    const at = run.started++
+    const observer = chain[at] as Observer
+    if (observer.start === undefined) continue
+    let state: Started | undefined
+    try {
+      state = observer.start(task)
+    } catch (error) {
+      fault(observer.part, 'start', error)
+    }
+    entrusted()
+    states[at] = state
+    if (state?.context !== undefined) return runInContext(state.context, start<Call, Result>, run)
+  }
+  entrusted()
+  return run.core(run)
+}
+
+function end({ chain, states, task }: Watched, ending: Ending): void {
+  for (let at = chain.length - 1; at >= 0; at--) {
+    const observer = chain[at] as Observer
+    if (observer.end === undefined) continue
+    try {
+      observer.end(task, ending, states[at])
+    } catch (error) {
+      fault(observer.part, 'end', error)
+    }
+  }
+}
+
+function follow(run: Run<Next, Promise<unknown>>): Promise<unknown> {
+  return endedBy(safely(run.call), run)
+}
+
+function endedBy(promise: Promise<unknown>, run: Watched): Promise<unknown> {
+  return promise.then(
+    (result) => {
+      end(run, succeeded(run.task))
+      return result
+    },
+    (error: unknown) => {
+      end(run, failed(run.task, error))
+      throw error
+    },
+  )
+}
+
+/** A handler may be synchronous, and may throw synchronously; from here on there are only promises. */
+export function safely(core: Next): Promise<unknown> {
+  try {
+    return Promise.resolve(core())
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/**
+ * Runs observers around a call that may be synchronous, and gives back what it gives. A promise is followed to its end.
+ * Other thenables are not: asking them may be what starts them (a query builder), and a second time starts them again.
+ */
+export function watch<T>(chain: readonly Observer[], task: Task, fn: () => T): T {
+  const ran = start(new Run(chain, task, fn, called<T>))
+  if ('error' in ran) throw ran.error
+  return ran.value
+}
+
+type Called<T> = { readonly value: T } | { readonly error: unknown }
+
+function called<T>(run: Run<() => T, Called<T>>): Called<T> {
+  let value: T
+  try {
+    value = run.call()
+  } catch (error) {
+    end(run, failed(run.task, error))
+    return { error }
+  }
+  if (isPromise(value)) return { value: followed(value, run) as T }
+  end(run, succeeded(run.task))
+  return { value }
+}
+
+function followed(promise: Promise<unknown>, run: Watched): Promise<unknown> {
+  const next = guard('spans', 'follow', () => endedBy(promise, run))
+  if (next === undefined) {
+    end(run, succeeded(run.task))
+    return promise
+  }
+  // A plain promise goes on as its successor, so that a rejection that nobody handles is still seen as one. A client's own
+  // kind of promise (a request that can be cancelled) is given back itself; its methods are part of the result.
+  if (Object.getPrototypeOf(promise) === Promise.prototype) return next
+  next.catch(() => {})
+  return promise
+}

@@ -39,6 +39,32 @@ const graphs = fc
 const idOf = (at: number): string => `s${at}`
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+it('with one place, the first defined of those that are ready runs next', async () => {
+  await fc.assert(
+    fc.asyncProperty(graphs, fc.boolean(), async (graph, reversed) => {
+      const order = reversed ? [...graph.keys()].reverse() : [...graph.keys()]
+      const ran: number[] = []
+      await pipeline('random')
+        .options({ concurrency: 1 })
+        .steps(
+          order.map((at) => ({
+            id: idOf(at),
+            after: (graph[at] as Sketch).needs.map(idOf),
+            run: async () => void ran.push(at),
+          })),
+        )
+        .run()
+      const expected: number[] = []
+      const isReady = (at: number) => (graph[at] as Sketch).needs.every((need) => expected.includes(need))
+      while (expected.length < graph.length) {
+        expected.push(order.find((at) => !expected.includes(at) && isReady(at)) as number)
+      }
+      expect(ran).toEqual(expected)
+    }),
+    { numRuns: 300 },
+  )
+})
+
 it.each(['abort', 'continue'] as const)(
   'on %s: needs first, attempts bounded, concurrency kept, spans ended, outputs right',
   async (onFailure) => {

@@ -16,12 +16,7 @@ export interface Analysis {
 export function analyse({ states, graph }: Pick<Reported, 'states' | 'graph'>): Analysis {
   const { path, lengthMs, slackMs } = criticalPath(states, graph.needs, graph.order)
   const { text, isCut } = joined(path, states)
-  // Those with the least slack are those that a reader looks for.
-  const limit = states.length > MAX_STEPS ? (slackMs.slice().sort()[MAX_STEPS - 1] as number) : Number.POSITIVE_INFINITY
-  const shown: number[] = []
-  for (let at = 0; at < states.length && shown.length < MAX_STEPS; at++) {
-    if ((slackMs[at] as number) <= limit) shown.push(at)
-  }
+  const shown = withLeast(slackMs)
   const of = (read: (state: StepState) => number): number[] => list(shown, (at) => read(states[at] as StepState))
   return {
     endDetails: {
@@ -36,6 +31,32 @@ export function analyse({ states, graph }: Pick<Reported, 'states' | 'graph'>): 
       'pipeline.analysis.slacks_ms': list(shown, (at) => slackMs[at] as number),
     },
   }
+}
+
+/** Those with the least slack, in their order: they are what a reader looks for. */
+function withLeast(slackMs: Float64Array): number[] {
+  const least = leastOf(slackMs)
+  const limit = least.at(-1) as number
+  let equal = least.length - least.indexOf(limit) // as many steps may have exactly as much, not all are shown
+  const shown: number[] = []
+  for (let at = 0; at < slackMs.length; at++) {
+    const slack = slackMs[at] as number
+    if (slack < limit || (slack === limit && equal-- > 0)) shown.push(at)
+  }
+  return shown
+}
+
+// A sorted list of the least so far: to sort all costs each step of a large graph.
+function leastOf(values: Float64Array): Float64Array {
+  const least = values.slice(0, MAX_STEPS).sort()
+  for (let at = MAX_STEPS; at < values.length; at++) {
+    const value = values[at] as number
+    let place = MAX_STEPS - 1
+    if (value >= (least[place] as number)) continue
+    for (; place > 0 && (least[place - 1] as number) > value; place--) least[place] = least[place - 1] as number
+    least[place] = value
+  }
+  return least
 }
 
 // V8 keeps arrays of doubles in another form than those of strings. The SDK's check of attributes, which has seen each

@@ -2,6 +2,7 @@
 import { context, trace } from '@opentelemetry/api'
 import { bind, log } from 'taskspan/logging'
 import { pipeline } from 'taskspan/pipeline'
+import { service } from 'taskspan/spans'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it } from 'vitest'
 import { record } from '../support/record.ts'
@@ -122,6 +123,28 @@ describe('the spans', () => {
     expect(events[0]?.attributes['taskiq.pipeline.analysis.steps']).toHaveLength(100)
   })
 
+  it('of a large run tells of those with the least time to spare', async () => {
+    const { spans } = await record()
+    const slow = (at: number) => ({
+      id: `slow_${at}`,
+      after: at === 0 ? [] : [`slow_${at - 1}`],
+      run: () => new Promise((resolve) => setTimeout(resolve, 100)),
+    })
+    const quick = Array.from({ length: 300 }, (_, at) => ({ id: `quick_${at}`, run: () => {} }))
+    const run = pipeline('large', tracing())
+      .steps([...quick, slow(0), slow(1)])
+      .run()
+    await run
+    const { attributes = {} } = spans.one('large.pipeline').events[0] ?? {}
+    const told = attributes['taskiq.pipeline.analysis.steps'] as string[]
+    expect(told).toHaveLength(100)
+    expect(told.slice(-2)).toEqual(['slow_0', 'slow_1'])
+    expect((attributes['taskiq.pipeline.analysis.slacks_ms'] as number[]).slice(-2)).toEqual([0, 0])
+    const slacksOf = (isTold: boolean) =>
+      run.report().steps.flatMap(({ id, slackMs }) => (told.includes(id) === isTold ? [slackMs] : []))
+    expect(Math.max(...slacksOf(true))).toBeLessThanOrEqual(Math.min(...slacksOf(false)))
+  })
+
   it('made inside a step are its children, also after the step before has ended', async () => {
     const { t, spans } = await record()
     const tracer = trace.getTracer('user')
@@ -135,6 +158,13 @@ describe('the spans', () => {
       .step('three', ['one'], work('in three'))
       .run()
     for (const name of ['one', 'two', 'three']) expect(spans.one(`in ${name}`).parent?.name).toBe(`step.${name}`)
+  })
+
+  it('of calls in its steps are told to the task around it where the pipeline has no middleware', async () => {
+    const { t, spans } = await record()
+    const clips = pipeline('clips').step('look_up', () => service('users.look_up', { user_id: 'u-1' }, () => {}))
+    await runner(t)({}, () => clips.run())
+    expect(spans.outline()).toBe('taskiq.render\n  users.look_up')
   })
 
   it('of nested pipelines nest', async () => {
@@ -338,24 +368,28 @@ describe('telemetry that breaks', () => {
   })
 
   it('in spanContext() costs the links alone', async () => {
-    const { t } = await record()
+    const { t, spans } = await record()
     const real = trace.getTracer('x')
     trace.disable()
     trace.setGlobalTracerProvider({
       getTracer: () =>
         ({
           startSpan: (...args: Parameters<typeof real.startSpan>) =>
-            Object.assign(real.startSpan(...args), {
-              spanContext: () => {
-                throw new Error('no context')
-              },
-            }),
+            args[0] === 'step.one'
+              ? Object.assign(real.startSpan(...args), {
+                  spanContext: () => {
+                    throw new Error('no context')
+                  },
+                })
+              : real.startSpan(...args),
         }) as never,
     })
     const outputs = await pipeline('clips', t)
       .step('one', () => 1)
-      .step('two', ['one'], ({ one }) => one + 1)
+      .step('other', () => 1)
+      .step('two', ['one', 'other'], ({ one, other }) => one + other)
       .run()
     expect(outputs).toEqual({ two: 2 })
+    expect(spans.one('step.two').links).toMatchObject([{ spanId: spans.one('step.other').spanId }])
   })
 })

@@ -4,7 +4,7 @@ import type { Context } from '@opentelemetry/api'
 import type { TaskEvent } from './event.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
-import { runInContext } from './scope.ts'
+import { inside, runInContext, type Surroundings } from './scope.ts'
 import type { Next, Task } from './task.ts'
 import { entrusted } from './task-context.ts'
 
@@ -30,6 +30,25 @@ export interface Observer<State extends Started = Started> {
 /** Runs observers, the first outermost, around `next`. Whatever that does, a promise comes of it. */
 export function enter(chain: readonly Observer[], task: Task, next: Next): Promise<unknown> {
   return start(new Run(chain, task, next, follow))
+}
+
+/** A call whose end nobody awaits: it is told of it. Neither `returned` nor `threw` may throw. */
+export interface Attended {
+  call(): unknown
+  returned(result: unknown): void
+  threw(error: unknown): void
+}
+
+/**
+ * Enters a task, runs observers around its call, and tells it of its end where they are told: in the context of the call,
+ * and without a promise for whoever would await one. Never in the same tick, so that one call after the other does not nest.
+ */
+export function attend(chain: readonly Observer[], task: Task, call: Attended, where: Surroundings): void {
+  inside(task, begin, new Run(chain, task, call, tell), where)
+}
+
+function begin(_: Task, run: Run<Attended, void>): void {
+  start(run)
 }
 
 interface Watched {
@@ -104,6 +123,27 @@ function endedBy(promise: Promise<unknown>, run: Watched): Promise<unknown> {
       throw error
     },
   )
+}
+
+function tell(run: Run<Attended, void>): void {
+  const { task, call } = run
+  const threw = (error: unknown): void => {
+    end(run, failed(task, error))
+    call.threw(error)
+  }
+  try {
+    // Not the promise's own `then`: that could be anybody's.
+    Promise.prototype.then.call(
+      Promise.resolve(call.call()),
+      (result) => {
+        end(run, succeeded(task))
+        call.returned(result)
+      },
+      threw,
+    )
+  } catch (error) {
+    Promise.reject(error).catch(threw)
+  }
 }
 
 /** A handler may be synchronous, and may throw synchronously; from here on there are only promises. */

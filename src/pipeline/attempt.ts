@@ -1,4 +1,5 @@
 // One attempt at one step: what its function gets, its skip, its time-out, and what its end is called.
+import { type Attended, attend, type Observer } from '../kernel/observe.ts'
 import type { Outcome } from '../kernel/outcome.ts'
 import { inside } from '../kernel/scope.ts'
 import type { Task } from '../kernel/task.ts'
@@ -8,33 +9,54 @@ import type { SkipFunction } from './options.ts'
 import { encodeOutput } from './record.ts'
 import type { StepState } from './report.ts'
 import type { Run } from './run.ts'
-import { logOf, openStep, progressOf, type StepNeeds, skipped } from './step-task.ts'
+import { links, logOf, openStep, progressOf, skipped } from './step-task.ts'
+
+/** Who is told how an attempt ended. */
+export interface Ends {
+  returned(attempt: Attempt, output: unknown): void
+  threw(attempt: Attempt, error: unknown): void
+}
 
 /** One attempt, before it starts. */
-export interface Attempt {
-  readonly run: Run
-  readonly at: number
-  readonly task: Task
+export class Attempt implements Attended {
   /** The output as a checkpoint keeps it; set when the function has returned and the run has a checkpoint. */
-  json: string | undefined
+  json: string | undefined = undefined
+
+  constructor(
+    readonly run: Run,
+    readonly at: number,
+    readonly task: Task,
+    private readonly ends: Ends | undefined,
+  ) {}
+
+  call(): unknown {
+    return body(this)
+  }
+
+  returned(output: unknown): void {
+    this.ends?.returned(this, output)
+  }
+
+  threw(error: unknown): void {
+    this.ends?.threw(this, error)
+  }
 }
 
 /** Opens attempt `n`: the step is running from here on. */
-export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal): Attempt {
+export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal, ends?: Ends): Attempt {
   const { graph, states, resume } = run
   const earlier = resume?.kept.get(at)?.span
-  const given: StepNeeds = {
-    needs: graph.needs[at] as readonly number[],
-    ids: graph.needIds[at] as readonly string[],
-    earlier,
-  }
   const attempts = ((graph.steps[at] as Step).options.retries ?? 0) + 1
-  return {
-    run,
-    at,
-    task: openStep(run, states[at] as StepState, given, n, attempts, signal),
-    json: undefined,
-  }
+  const found = links(states, graph.needs[at] as readonly number[], earlier)
+  const needs = graph.needIds[at] as readonly string[]
+  return new Attempt(run, at, openStep(run, states[at] as StepState, needs, found, n, attempts, signal), ends)
+}
+
+/** Runs an attempt with observers around it, where those are the whole onion; its end is told in the step's own context. */
+export function watched(attempt: Attempt, observers: readonly Observer[]): void {
+  const { run, task } = attempt
+  if (observers.length > 0) task.onion = run.onion
+  attend(observers, task, attempt, run.where)
 }
 
 /** What an attempt runs through the onion: the step's function, or what stands in for it. */

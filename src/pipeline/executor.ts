@@ -1,9 +1,10 @@
 // Starts each step the moment its own needs are met and a place is free; ends when nothing runs any more.
-import type { SpanContext } from '@opentelemetry/api'
-import { fault } from '../kernel/faults.ts'
-import { failed, succeeded } from '../kernel/outcome.ts'
-import type { Task } from '../kernel/task.ts'
-import { type Attempt, body, type Core, isRepeated, openAttempt, perform } from './attempt.ts'
+
+import { onlyObservers } from '../kernel/compose.ts'
+import type { Observer } from '../kernel/observe.ts'
+import { runInScope } from '../kernel/scope.ts'
+import { type Attempt, body, type Core, type Ends, isRepeated, openAttempt, perform, watched } from './attempt.ts'
+import { hasReturned, hasThrown } from './ended.ts'
 import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
 import { NONE, type StepState } from './report.ts'
@@ -11,15 +12,12 @@ import { retrying } from './retries.ts'
 import type { Run } from './run.ts'
 import { skipped } from './step-task.ts'
 
-const MAX_FAILURES = 100
-
-/** The reason on steps that are not run because `onFailure` is `continue` and what they need has failed. */
-const NEEDS_FAILED = 'needs_failed'
-
-// Counters, not levels: each step counts its open needs, and each end counts down its dependants. Everything happens in
-// callbacks of the pipeline's own async context, so a step never inherits the context of the one that made it ready, and
-// no chain, however long, nests.
-export class Executor {
+// Counters, not levels: each step counts its open needs, and each end counts down its dependants. Each step is entered from
+// the pipeline's own context, wherever the one that made it ready has ended, so it inherits nothing from that; and as every
+// end comes in a callback of its own, no chain, however long, nests.
+export class Executor implements Ends {
+  /** Where a checkpoint or the user's progress is told of each end, that is done in the pipeline's own context. */
+  private readonly observers: readonly Observer[] | undefined
   private readonly open: Int32Array
   private readonly unread: Int32Array
   private readonly ready = new ReadyQueue()
@@ -36,6 +34,13 @@ export class Executor {
     this.open = run.graph.open.slice()
     this.unread = run.graph.readers.slice()
     this.places = run.concurrency
+    if (run.resume === undefined && run.progress === undefined) this.observers = onlyObservers(run.onion)
+    // What the caller asked to keep has one reader more than steps that read it.
+    if (run.options.keep !== undefined) {
+      this.unread.forEach((readers, at) => {
+        if (run.isKept(at)) this.unread[at] = readers + 1
+      })
+    }
   }
 
   /** Resolves when every step has ended, or the run was stopped and those that ran have. Never rejects. */
@@ -88,10 +93,11 @@ export class Executor {
     const { retries = 0 } = (graph.steps[at] as Step).options
     const stands = this.standIn(at)
     if (stands === undefined && retries > 0) return this.repeat(at)
-    const attempt = openAttempt(this.run, at, 1, controller.signal)
+    const attempt = openAttempt(this.run, at, 1, controller.signal, this)
+    if (stands === undefined && this.observers !== undefined) return watched(attempt, this.observers)
     perform(attempt, stands ?? body).then(
-      (output) => this.returned(attempt, output, true),
-      (error: unknown) => this.threw(attempt, error, true),
+      (output) => this.returned(attempt, output),
+      (error: unknown) => this.threw(attempt, error),
     )
   }
 
@@ -150,46 +156,20 @@ export class Executor {
     })
   }
 
-  private returned(attempt: Attempt, output: unknown, placed: boolean): void {
-    const { run, at, task } = attempt
-    const state = this.ended(attempt)
-    const { outcome } = succeeded(task)
-    state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
-    if (state.status !== 'skipped') run.outputs[at] = output
-    const ownWord = state.status === 'success' || (state.status === 'skipped' && !this.blocked.has(at))
-    if (ownWord && !run.resume?.kept.has(at)) run.resume?.save(at, run.id, state, attempt.json)
-    const { optional } = (run.graph.steps[at] as Step).options
-    this.settle(at, placed, state.status === 'skipped' && !optional ? state.reason : undefined)
+  returned(attempt: Attempt, output: unknown, placed = true): void {
+    const { at } = attempt
+    this.settle(at, placed, hasReturned(attempt, output, this.blocked.has(at)))
   }
 
-  private threw(attempt: Attempt, error: unknown, placed: boolean): void {
-    const { run, at, task } = attempt
-    const state = this.ended(attempt)
-    const { outcome } = failed(task, error)
-    const wasStopped = run.isStopped
-    const isOwn = outcome === 'failure' || outcome === 'timeout'
-    state.status = isOwn ? outcome : 'cancelled'
-    const { optional } = (run.graph.steps[at] as Step).options
-    if (optional && isOwn && !wasStopped) {
-      run.resume?.save(at, run.id, state, undefined)
-      return this.settle(at, placed, undefined)
+  // A failure stops others, and what listens to the signal must not be taken for a part of the step that failed.
+  threw(attempt: Attempt, error: unknown, placed = true): void {
+    const { scope, active } = this.run.where
+    const end = (): void => {
+      const { stops, blocks } = hasThrown(attempt, error)
+      if (stops) this.stop(error)
+      this.settle(attempt.at, placed, blocks)
     }
-    // Many end with the reason that they were stopped for; that one is told already.
-    const isEcho = wasStopped && (error === run.controller.signal.reason || error === run.failures[0]?.error)
-    if (!isEcho && run.failures.length < MAX_FAILURES) {
-      run.failures.push({ step: state.id, attempt: task.attempt, error })
-    }
-    if (isOwn && run.onFailure === 'continue') return this.settle(at, placed, NEEDS_FAILED)
-    if (!wasStopped) this.stop(error)
-    this.settle(at, placed, undefined)
-  }
-
-  private ended({ task, at }: Attempt): StepState {
-    const state = this.run.states[at] as StepState
-    // What the middleware measured, so that report, span and metric say the same.
-    state.endedAt = task.ending === undefined ? performance.now() : task.clock + task.ending.durationMs
-    state.span = spanOf(task)
-    return state
+    runInScope(scope, end, active)
   }
 
   private settle(at: number, placed: boolean, blocks: string | undefined): void {
@@ -212,19 +192,10 @@ export class Executor {
         const need = needs[n] as number
         const unread = (this.unread[need] as number) - 1
         this.unread[need] = unread
-        if (unread === 0 && !this.run.isKept(need)) outputs[need] = NONE
+        if (unread === 0) outputs[need] = NONE
       }
     }
     this.run.progress?.advance()
     this.fill()
-  }
-}
-
-function spanOf({ span }: Task): SpanContext | undefined {
-  try {
-    return span?.spanContext()
-  } catch (error) {
-    fault('pipeline', 'span', error)
-    return undefined
   }
 }

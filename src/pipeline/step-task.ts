@@ -15,19 +15,12 @@ export interface StepsOf {
   readonly rules: Pick<Task, 'judge'> & Partial<Pick<Task, 'parent'>>
 }
 
-/** What differs from step to step. */
-export interface StepNeeds {
-  readonly needs: readonly number[]
-  readonly ids: readonly string[]
-  /** The span that did the work of a restored step. */
-  readonly earlier: SpanContext | undefined
-}
-
 /** Opens attempt `attempt` of at most `attempts`: the step is running from here on. */
 export function openStep(
   run: StepsOf,
   state: StepState,
-  given: StepNeeds,
+  needs: readonly string[],
+  links: readonly Link[] | undefined,
   attempt: number,
   attempts: number,
   signal: AbortSignal | undefined,
@@ -39,9 +32,9 @@ export function openStep(
     attempt,
     maxAttempts: attempts > 1 ? attempts : undefined,
     waitMs: attempt === 1 ? round(clock - state.readyAt) : undefined,
-    links: links(run.states, given),
+    links,
     details: run.details,
-    needs: given.ids,
+    needs,
   }
   const task = createTask('step', fields, run.rules, state, signal, clock)
   if (attempt === 1) state.startedAt = clock
@@ -50,14 +43,27 @@ export function openStep(
   return task
 }
 
-function links(states: readonly StepState[], { earlier, needs }: StepNeeds): Link[] | undefined {
-  const found: Link[] = []
-  if (earlier !== undefined) found.push({ context: earlier })
-  for (let n = 0; n < needs.length && found.length < MAX_LINKS; n++) {
+/**
+ * Links to the spans of what a step needed.
+ *
+ * @param earlier the span that did the work of a restored step
+ */
+export function links(
+  states: readonly StepState[],
+  needs: readonly number[],
+  earlier?: SpanContext,
+): Link[] | undefined {
+  // Of its final length: a list that grows takes room for 17 at its first item.
+  const found = new Array<Link>(Math.min(needs.length + (earlier === undefined ? 0 : 1), MAX_LINKS))
+  let count = 0
+  if (earlier !== undefined) found[count++] = { context: earlier }
+  for (let n = 0; n < needs.length && count < MAX_LINKS; n++) {
     const { span } = states[needs[n] as number] as StepState
-    if (span !== undefined) found.push({ context: span })
+    if (span !== undefined) found[count++] = { context: span }
   }
-  return found.length === 0 ? undefined : found
+  if (count === 0) return undefined
+  if (count < found.length) found.length = count
+  return found
 }
 
 /** Ends an attempt as skipped; the reason stands on the span, in the log and in the report. */

@@ -8,16 +8,7 @@ import { MAX_NAME, type Middleware, type Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { runPicture } from './picture.ts'
 import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
-import {
-  logOf,
-  openStep,
-  progressOf,
-  type StepNeeds,
-  type StepsOf,
-  type StepVoice,
-  settled,
-  skipped,
-} from './step-task.ts'
+import { links, logOf, openStep, progressOf, type StepsOf, type StepVoice, settled, skipped } from './step-task.ts'
 import type { traceStep } from './trace.ts'
 
 const MAX_NEED_IDS = 64
@@ -126,12 +117,9 @@ export class TracedRun implements Reported, StepsOf {
   ): Promise<unknown> {
     const at = this.add(id, needs)
     const state = this.states[at] as StepState
-    const given: StepNeeds = {
-      needs: this.needs[at] as readonly number[],
-      ids: needs.slice(0, MAX_NEED_IDS).map((need) => String(need).slice(0, MAX_NAME)),
-      earlier: undefined,
-    }
-    const task = openStep(this, state, given, state.attempt + 1, attempts, this.task?.signal)
+    const ids = needs.slice(0, MAX_NEED_IDS).map((need) => String(need).slice(0, MAX_NAME))
+    const found = links(this.states, this.needs[at] as readonly number[])
+    const task = openStep(this, state, ids, found, state.attempt + 1, attempts, this.task?.signal)
     const step: TracedStep = {
       get log() {
         return logOf(task)

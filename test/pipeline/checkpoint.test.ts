@@ -1,8 +1,9 @@
 // Resuming, on a checkpoint in memory: what is kept, what is restored, and what is said when it cannot be.
+import { currentTask } from 'taskspan'
 import { type Checkpoint, type Pipeline, type Progress, pipeline } from 'taskspan/pipeline'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { record } from '../support/record.ts'
-import { runner } from '../support/run.ts'
+import { gate, runner } from '../support/run.ts'
 
 interface Store extends Checkpoint {
   readonly runs: Map<string, Record<string, string>>
@@ -384,6 +385,20 @@ describe('a store that does not answer', () => {
 })
 
 describe('progress', () => {
+  it('and what a checkpoint keeps are told outside of the steps: what they do is no part of one', async () => {
+    const { t } = await record()
+    const heard = new Set<unknown>()
+    const note = async () => void heard.add(`${currentTask()?.name} in ${currentTask()?.kind}`)
+    const told = gate()
+    const progress = () => note().then(told.open)
+    const steps = pipeline('clips', t)
+      .step('first', () => {})
+      .step('second', ['first'], () => told.opened)
+    await steps.run(undefined, { progress })
+    await steps.run(undefined, { id: 'r-1', checkpoint: { load: async () => null, save: note } })
+    expect([...heard]).toEqual(['clips in pipeline'])
+  })
+
   it('is told at most once a second, and once more at the end', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())

@@ -1,7 +1,8 @@
 // How a pipeline fails: clearly, once, with nothing left running, open or unheard.
 import { once } from 'node:events'
-import { RejectedError, reject } from 'taskspan'
+import { currentTask, RejectedError, reject } from 'taskspan'
 import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
+import { tracing } from 'taskspan/tracing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { gate, runner, turns } from '../support/run.ts'
 
@@ -84,6 +85,22 @@ describe('the first failure', () => {
     expect(failures).toEqual([{ step: 'fails', attempt: 1, error: boom }])
     expect(ended).toEqual(['listens'])
     expect(run.report().steps.map(({ status }) => status)).toEqual(['failure', 'success', 'not_run'])
+  })
+
+  it('tells those that listen outside of itself: they are no part of the step that failed', async () => {
+    const heard: unknown[] = []
+    const run = pipeline('abort', tracing())
+      .step('fails', async () => {
+        await turns()
+        fail()
+      })
+      .step('listens', async ({ signal }) => {
+        signal.addEventListener('abort', () => heard.push(currentTask()?.kind, currentTask()?.name))
+        await once(signal, 'abort')
+      })
+      .run()
+    await errorOf(run)
+    expect(heard).toEqual(['pipeline', 'abort'])
   })
 
   it('is told before what the others throw because of the abort; those that echo its reason are left out', async () => {

@@ -144,6 +144,39 @@ describe('what a run gives', () => {
   })
 })
 
+describe('what a step returns', () => {
+  const settles = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve, 5))
+  const never = () => {}
+  const twice = (resolve: (value: number) => void) => [resolve(6), resolve(7)]
+  const fails = () => {
+    throw new Error('not a then')
+  }
+  it.each([
+    ['never calls back', never],
+    ['calls back twice', twice],
+    ['throws', fails],
+  ])('may be a promise whose own then %s: it is what the promise is', async (_, then) => {
+    const odd = () => Object.assign(settles(), { then })
+    const outputs = await pipeline('odd')
+      .step('odd', odd)
+      .step('next', ['odd'], ({ odd }) => odd)
+      .run()
+    expect(outputs).toEqual({ next: 5 })
+  })
+
+  it('may be a promise that is no promise to those who look closely: the step fails, and the run ends', async () => {
+    let looks = 0
+    const odd = () =>
+      Object.defineProperty(settles(), 'constructor', {
+        get() {
+          if (looks++ > 0) throw new Error('looked twice')
+          return Promise
+        },
+      })
+    await expect(pipeline('odd').step('odd', odd).run()).rejects.toThrow('looked twice')
+  })
+})
+
 describe('a definition', () => {
   it('is a value: two may be continued from one', async () => {
     const common = pipeline<number>('common').step('load', ({ input }) => input)
@@ -248,6 +281,18 @@ describe('size', () => {
     const run = pipeline('skips').steps(chain).run()
     expect(await run).toEqual({ s9999: undefined })
     expect(run.report().steps.every(({ status, reason }) => status === 'skipped' && reason === 'not today')).toBe(true)
+  })
+
+  it('may be 10,000 steps in one chain that all throw before their first await', async () => {
+    const chain = Array.from({ length: 10_000 }, (_, at) => ({
+      id: `s${at}`,
+      after: at === 0 ? [] : [`s${at - 1}`],
+      run: () => {
+        throw new Error('at once')
+      },
+      options: { optional: true },
+    }))
+    expect(await pipeline('throws').steps(chain).run()).toEqual({ s9999: undefined })
   })
 
   it('may be 10,000 steps written one after the other', async () => {

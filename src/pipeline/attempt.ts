@@ -17,6 +17,13 @@ export interface Ends {
   threw(attempt: Attempt, error: unknown): void
 }
 
+/** A time-out: its own signal is the attempt's, and follows the outer one. */
+interface Limit {
+  readonly ms: number
+  readonly own: AbortController
+  readonly outer: AbortSignal
+}
+
 /** One attempt, before it starts. */
 export class Attempt implements Attended {
   /** The output as a checkpoint keeps it; set when the function has returned and the run has a checkpoint. */
@@ -27,6 +34,7 @@ export class Attempt implements Attended {
     readonly at: number,
     readonly task: Task,
     private readonly ends: Ends | undefined,
+    readonly limit: Limit | undefined,
   ) {}
 
   call(): unknown {
@@ -46,10 +54,13 @@ export class Attempt implements Attended {
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal, ends?: Ends): Attempt {
   const { graph, states, resume } = run
   const earlier = resume?.kept.get(at)?.span
-  const attempts = ((graph.steps[at] as Step).options.retries ?? 0) + 1
+  const { retries = 0, timeoutMs: ms } = (graph.steps[at] as Step).options
+  const limit = ms === undefined ? undefined : { ms, own: new AbortController(), outer: signal }
   const found = links(states, graph.needs[at] as readonly number[], earlier)
   const needs = graph.needIds[at] as readonly string[]
-  return new Attempt(run, at, openStep(run, states[at] as StepState, needs, found, n, attempts, signal), ends)
+  // Whatever runs inside of a step, a nested pipeline for one, stops with the step's signal.
+  const own = limit?.own.signal ?? signal
+  return new Attempt(run, at, openStep(run, states[at] as StepState, needs, found, n, retries + 1, own), ends, limit)
 }
 
 /** Runs an attempt with observers around it, where those are the whole onion; its end is told in the step's own context. */
@@ -82,22 +93,25 @@ export function judge(run: Run, task: Task, error: unknown): Outcome {
 
 /** Whether a failed attempt is followed by another. */
 export function isRepeated(run: Run, task: Task, error: unknown): boolean {
-  if (task.attempt >= (task.maxAttempts ?? 1) || task.signal?.aborted) return false
+  if (task.attempt >= (task.maxAttempts ?? 1) || isStopped(task)) return false
   return !isFinal(error) && !run.isControlFlow(error)
+}
+
+// An attempt that has timed out is over, the step is not.
+function isStopped({ signal, message }: Task): boolean {
+  const reason: unknown = signal?.reason
+  return signal?.aborted === true && !(reason instanceof StepTimeoutError && reason.isOf(message))
 }
 
 /** The step's own function as the core of the onion. */
 export function body(attempt: Attempt, more?: object): unknown {
-  const { run, at, task } = attempt
+  const { run, at, task, limit } = attempt
   const step = run.graph.steps[at] as Step
-  const { timeoutMs, skip } = step.options
-  const signal = task.signal as AbortSignal
+  const { skip } = step.options
   const call = step.run as (context: object) => unknown
-  if (timeoutMs === undefined && skip === undefined && run.resume === undefined) {
-    return call(contextOf(attempt, signal, more))
-  }
-  const whole = async (own: AbortSignal): Promise<unknown> => {
-    const context = contextOf(attempt, own, more)
+  if (limit === undefined && skip === undefined && run.resume === undefined) return call(contextOf(attempt, more))
+  const whole = async (): Promise<unknown> => {
+    const context = contextOf(attempt, more)
     if (skip !== undefined) {
       const reason = await (skip as SkipFunction<object>)(context)
       // `null` is no reason either, though the types know only `undefined`: a step must not be skipped by accident.
@@ -107,18 +121,16 @@ export function body(attempt: Attempt, more?: object): unknown {
     if (run.resume !== undefined && !step.final) attempt.json = encodeOutput(run.pipeline, step.id, output)
     return output
   }
-  return timeoutMs === undefined ? whole(signal) : timed(attempt, step, timeoutMs, whole)
+  return limit === undefined ? whole() : timed(attempt, limit, step, whole)
 }
 
 // The signal comes first, so that a step that listens may stop by itself; but nobody waits for it.
 function timed(
   { run, task }: Attempt,
+  { ms, own, outer }: Limit,
   { id }: Step,
-  ms: number,
-  whole: (signal: AbortSignal) => Promise<unknown>,
+  whole: () => Promise<unknown>,
 ): Promise<unknown> {
-  const outer = task.signal as AbortSignal
-  const own = new AbortController()
   const stop = (): void => own.abort(outer.reason)
   if (outer.aborted) stop()
   else outer.addEventListener('abort', stop, { once: true })
@@ -133,16 +145,16 @@ function timed(
       outer.removeEventListener('abort', stop)
     }
     // What a function that was given up does later, resolve or throw, has nobody left to be told.
-    whole(own.signal).then(resolve, reject).finally(done)
+    whole().then(resolve, reject).finally(done)
   })
 }
 
 /** What a step's function gets: a plain object, so that it can be taken apart, spread and printed. */
-function contextOf({ run, at, task }: Attempt, signal: AbortSignal, more: object | undefined): object {
+function contextOf({ run, at, task }: Attempt, more: object | undefined): object {
   const state = run.states[at] as StepState
   const context: Record<string, unknown> = {
     input: run.input,
-    signal,
+    signal: task.signal,
     log: logOf(task),
     progress: progressOf(state),
     attempt: task.attempt,

@@ -24,8 +24,8 @@ export interface StepOptions<
   Reason extends SkipReason = SkipReason,
 > {
   /**
-   * Ends an attempt that takes longer, in ms: its signal aborts, and the attempt has failed with `STEP_TIMED_OUT` even
-   * when the function never settles. Default: no limit.
+   * Ends an attempt that takes longer, in ms: its signal aborts, which also stops a pipeline that it runs, and the attempt
+   * has failed with `STEP_TIMED_OUT` even when the function never settles. Default: no limit.
    */
   readonly timeoutMs?: number | undefined
   /** How often a failed attempt is repeated. Default 0. Never after `reject()` or an `UnrecoverableError`. */

@@ -350,6 +350,30 @@ describe('a time-out', () => {
     expect(run.report().steps[0]).toMatchObject({ status: 'success', attempt: 2 })
   })
 
+  it('stops what runs inside of that attempt: a nested pipeline, with no signal passed to it', async () => {
+    const inner: Promise<unknown>[] = []
+    const nested = pipeline('nested')
+      .step('waits', ({ signal }) => once(signal, 'abort'))
+      .step('next', ['waits'], () => {})
+    const run = pipeline('outer')
+      .step(
+        'limited',
+        async ({ attempt }) => {
+          if (attempt === 2) return 'second'
+          const one = nested.run()
+          inner.push(one.catch((error: unknown) => error))
+          return await one
+        },
+        { timeoutMs: 50, retries: 1, backoff: { initialMs: 1 } },
+      )
+      .run()
+    expect(await run).toEqual({ limited: 'second' })
+    expect(await inner[0]).toMatchObject({
+      code: 'PIPELINE_CANCELLED',
+      cause: { code: 'STEP_TIMED_OUT', step: 'limited' },
+    })
+  })
+
   it('passes the abort of the run on', async () => {
     const started = gate()
     const run = pipeline('passes')

@@ -68,7 +68,7 @@ export function entering(active: Context, outer = NOWHERE): void {
   entered.outer = outer
 }
 
-const NOWHERE: Context = new TaskContext(undefined, undefined, ROOT_CONTEXT)
+const NOWHERE: Context = /* @__PURE__ */ new TaskContext(undefined, undefined, ROOT_CONTEXT)
 
 /** Says that other code runs from here on: the active context stays as it is. */
 export function entrusted(): void {

@@ -12,18 +12,22 @@ const MAX_FAILURES = 100
 /** The reason on steps that are not run because `onFailure` is `continue` and what they need has failed. */
 const NEEDS_FAILED = 'needs_failed'
 
+type Blocked = Pick<ReadonlySet<number>, 'has'>
+
 /**
- * @param wasBlocked whether it was not run, because of its needs
+ * @param blocked steps that are not run, because of their needs
  * @returns why its dependants cannot run; undefined where they can
  */
-export function hasReturned(attempt: Attempt, output: unknown, wasBlocked: boolean): string | undefined {
+export function hasReturned(attempt: Attempt, output: unknown, blocked: Blocked): string | undefined {
   const { run, at, task } = attempt
   const state = ended(attempt)
   const { outcome } = succeeded(task)
   state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
   if (state.status !== 'skipped') run.outputs[at] = output
-  const ownWord = state.status === 'success' || (state.status === 'skipped' && !wasBlocked)
-  if (ownWord && !run.resume?.kept.has(at)) run.resume?.save(at, run.id, state, attempt.json)
+  if (run.resume !== undefined && !run.resume.kept.has(at)) {
+    const ownWord = state.status === 'success' || (state.status === 'skipped' && !blocked.has(at))
+    if (ownWord) run.resume.save(at, run.id, state, attempt.json)
+  }
   const { optional } = (run.graph.steps[at] as Step).options
   return state.status === 'skipped' && !optional ? state.reason : undefined
 }

@@ -76,7 +76,8 @@ export class Executor implements Ends {
       const at = this.ready.pop()
       if (at === undefined) break
       this.places--
-      const go = this.returning.get(at)
+      // Most runs have none of these: a look into an empty map costs each step as well.
+      const go = this.returning.size === 0 ? undefined : this.returning.get(at)
       if (go === undefined) {
         this.active++
         this.start(at)
@@ -103,6 +104,7 @@ export class Executor implements Ends {
 
   /** What takes the place of the step's function: a skip because of its needs, or what an earlier run has finished. */
   private standIn(at: number): Core | undefined {
+    if (this.blocked.size === 0 && this.run.resume === undefined) return undefined
     const reason = this.blocked.get(at)
     if (reason !== undefined) return async ({ task }) => skipped(task, reason)
     const kept = this.run.resume?.kept.get(at)
@@ -158,7 +160,7 @@ export class Executor implements Ends {
 
   returned(attempt: Attempt, output: unknown, placed = true): void {
     const { at } = attempt
-    this.settle(at, placed, hasReturned(attempt, output, this.blocked.has(at)))
+    this.settle(at, placed, hasReturned(attempt, output, this.blocked))
   }
 
   // A failure stops others, and what listens to the signal must not be taken for a part of the step that failed.

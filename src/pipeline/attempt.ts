@@ -17,11 +17,24 @@ export interface Ends {
   threw(attempt: Attempt, error: unknown): void
 }
 
-/** A time-out: its own signal is the attempt's, and follows the outer one. */
-interface Limit {
-  readonly ms: number
-  readonly own: AbortController
-  readonly outer: AbortSignal
+/** A time-out: its own signal is the attempt's, and follows the outer one until the attempt has ended. */
+class Limit {
+  readonly own = new AbortController()
+
+  constructor(
+    readonly ms: number,
+    private readonly outer: AbortSignal,
+  ) {
+    // From the start, not from the function's: a middleware may wait before it, and stops with the run as well.
+    if (outer.aborted) this.stop()
+    else outer.addEventListener('abort', this.stop, { once: true })
+  }
+
+  private readonly stop = (): void => this.own.abort(this.outer.reason)
+
+  end(): void {
+    this.outer.removeEventListener('abort', this.stop)
+  }
 }
 
 /** One attempt, before it starts. */
@@ -42,10 +55,12 @@ export class Attempt implements Attended {
   }
 
   returned(output: unknown): void {
+    this.limit?.end()
     this.ends?.returned(this, output)
   }
 
   threw(error: unknown): void {
+    this.limit?.end()
     this.ends?.threw(this, error)
   }
 }
@@ -55,7 +70,7 @@ export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal
   const { graph, states, resume } = run
   const earlier = resume?.kept.get(at)?.span
   const { retries = 0, timeoutMs: ms } = (graph.steps[at] as Step).options
-  const limit = ms === undefined ? undefined : { ms, own: new AbortController(), outer: signal }
+  const limit = ms === undefined ? undefined : new Limit(ms, signal)
   const found = links(states, graph.needs[at] as readonly number[], earlier)
   const needs = graph.needIds[at] as readonly string[]
   // Whatever runs inside of a step, a nested pipeline for one, stops with the step's signal.
@@ -75,13 +90,15 @@ export type Core = (attempt: Attempt) => unknown
 
 /** Runs an attempt through the onion. */
 export function perform(attempt: Attempt, core: Core): Promise<unknown> {
-  const { run, task } = attempt
+  const { run, task, limit } = attempt
+  let running: Promise<unknown>
   try {
     // The onion makes a promise of whatever comes; a middleware of the user's may throw before its first await.
-    return Promise.resolve(inside(task, run.onion, () => core(attempt) as Promise<unknown>, run.where))
+    running = Promise.resolve(inside(task, run.onion, () => core(attempt) as Promise<unknown>, run.where))
   } catch (error) {
-    return Promise.reject(error)
+    running = Promise.reject(error)
   }
+  return limit === undefined ? running : running.finally(() => limit.end())
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
@@ -127,25 +144,20 @@ export function body(attempt: Attempt, more?: object): unknown {
 // The signal comes first, so that a step that listens may stop by itself; but nobody waits for it.
 function timed(
   { run, task }: Attempt,
-  { ms, own, outer }: Limit,
+  { ms, own }: Limit,
   { id }: Step,
   whole: () => Promise<unknown>,
 ): Promise<unknown> {
-  const stop = (): void => own.abort(outer.reason)
-  if (outer.aborted) stop()
-  else outer.addEventListener('abort', stop, { once: true })
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       const error = new StepTimeoutError(run.pipeline, id, ms, task.message)
       reject(error)
       own.abort(error)
     }, ms)
-    const done = (): void => {
-      clearTimeout(timer)
-      outer.removeEventListener('abort', stop)
-    }
     // What a function that was given up does later, resolve or throw, has nobody left to be told.
-    whole().then(resolve, reject).finally(done)
+    whole()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
   })
 }
 

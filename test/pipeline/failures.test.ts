@@ -1,6 +1,6 @@
 // How a pipeline fails: clearly, once, with nothing left running, open or unheard.
 import { once } from 'node:events'
-import { currentTask, RejectedError, reject } from 'taskspan'
+import { currentTask, type Middleware, RejectedError, reject } from 'taskspan'
 import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
 import { tracing } from 'taskspan/tracing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -372,6 +372,20 @@ describe('a time-out', () => {
       code: 'PIPELINE_CANCELLED',
       cause: { code: 'STEP_TIMED_OUT', step: 'limited' },
     })
+  })
+
+  it("passes the abort of the run on to a middleware that waits before the step's function", async () => {
+    const waits: Middleware = async (task, next) => {
+      if (task.name === 'limited') await once(task.signal as AbortSignal, 'abort')
+      task.signal?.throwIfAborted()
+      return next()
+    }
+    const run = pipeline('waits', waits)
+      .step('limited', () => {}, { timeoutMs: 5_000 })
+      .step('fails', fail)
+      .run()
+    await errorOf(run)
+    expect(run.report().steps.map(({ status }) => status)).toEqual(['cancelled', 'failure'])
   })
 
   it('passes the abort of the run on', async () => {

@@ -103,8 +103,10 @@ export function perform(attempt: Attempt, core: Core): Promise<unknown> {
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
 export function judge(run: Run, task: Task, error: unknown): Outcome {
-  if (error instanceof StepTimeoutError && error.isOf(task.message)) return 'timeout'
+  if (isTimeoutOf(task, error)) return 'timeout'
   if (run.isControlFlow(error)) return 'cancelled'
+  // A middleware may throw an error of its own for it: the signal is aborted, but nobody has cancelled the step.
+  if (isTimeoutOf(task, task.signal?.reason)) return 'timeout'
   return isRepeated(run, task, error) ? 'retry' : 'failure'
 }
 
@@ -115,9 +117,13 @@ export function isRepeated(run: Run, task: Task, error: unknown): boolean {
 }
 
 // An attempt that has timed out is over, the step is not.
-function isStopped({ signal, message }: Task): boolean {
-  const reason: unknown = signal?.reason
-  return signal?.aborted === true && !(reason instanceof StepTimeoutError && reason.isOf(message))
+function isStopped(task: Task): boolean {
+  const { signal } = task
+  return signal?.aborted === true && !isTimeoutOf(task, signal.reason)
+}
+
+function isTimeoutOf({ message }: Task, reason: unknown): boolean {
+  return reason instanceof StepTimeoutError && reason.isOf(message)
 }
 
 /** The step's own function as the core of the onion. */

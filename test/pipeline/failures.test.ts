@@ -1,6 +1,6 @@
 // How a pipeline fails: clearly, once, with nothing left running, open or unheard.
 import { once } from 'node:events'
-import { currentTask, type Middleware, RejectedError, reject } from 'taskspan'
+import { around, compose, currentTask, type Middleware, RejectedError, reject } from 'taskspan'
 import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
 import { tracing } from 'taskspan/tracing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -372,6 +372,26 @@ describe('a time-out', () => {
       code: 'PIPELINE_CANCELLED',
       cause: { code: 'STEP_TIMED_OUT', step: 'limited' },
     })
+  })
+
+  it.each([0, 1])('is one, with %s retries, also where a middleware throws another error for it', async (retries) => {
+    const words: unknown[] = []
+    const wraps: Middleware = async (_, next) => {
+      try {
+        return await next()
+      } catch (cause) {
+        throw new Error('wrapped', { cause })
+      }
+    }
+    const hears = around({ part: 'mine', end: ({ name }, { outcome }) => void words.push(`${name} ${outcome}`) })
+    const never = () => new Promise(() => {})
+    const run = pipeline('wrapped', compose(hears, wraps))
+      .step('limited', never, { timeoutMs: 20, optional: true, retries, backoff: { initialMs: 1 } })
+      .step('next', ['limited'], () => 'ran')
+      .run()
+    expect(await run).toEqual({ next: 'ran' })
+    expect(run.report().steps[0]).toMatchObject({ status: 'timeout', attempt: retries + 1 })
+    expect(words.filter((word) => word === 'limited timeout')).toHaveLength(retries + 1)
   })
 
   it("passes the abort of the run on to a middleware that waits before the step's function", async () => {

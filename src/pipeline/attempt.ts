@@ -1,4 +1,5 @@
 // One attempt at one step: what its function gets, its skip, its time-out, and what its end is called.
+import { setMaxListeners } from 'node:events'
 import { type Attended, attend, type Observer } from '../kernel/observe.ts'
 import type { Outcome } from '../kernel/outcome.ts'
 import { inside } from '../kernel/scope.ts'
@@ -25,6 +26,7 @@ class Limit {
     readonly ms: number,
     private readonly outer: AbortSignal,
   ) {
+    setMaxListeners(0, this.own.signal) // as many pipelines and calls may run inside of the step
     // From the start, not from the function's: a middleware may wait before it, and stops with the run as well.
     if (outer.aborted) this.stop()
     else outer.addEventListener('abort', this.stop, { once: true })

@@ -374,6 +374,19 @@ describe('a time-out', () => {
     })
   })
 
+  it('may have many pipelines inside of it, without a warning of too many listeners', async () => {
+    const warned: unknown[] = []
+    const warn = (warning: Error) => void warned.push(warning.name)
+    process.on('warning', warn)
+    const nested = pipeline('nested').step('waits', () => turns())
+    await pipeline('many')
+      .step('limited', () => Promise.all(Array.from({ length: 30 }, () => nested.run())), { timeoutMs: 5_000 })
+      .run()
+    await turns()
+    process.off('warning', warn)
+    expect(warned).toEqual([])
+  })
+
   it.each([0, 1])('is one, with %s retries, also where a middleware throws another error for it', async (retries) => {
     const words: unknown[] = []
     const wraps: Middleware = async (_, next) => {

@@ -1,5 +1,6 @@
 // The context of a task: OpenTelemetry's, with fields for the two values that each task, step and call sets anew.
 import { type Context, context, createContextKey, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
+import { fault } from './faults.ts'
 import type { Scope } from './scope.ts'
 import type { Task } from './task.ts'
 
@@ -82,7 +83,12 @@ export function entrusted(): void {
  */
 export function justEntered(task: Task): EnteredContext | undefined {
   const own = entered
-  return own?.scope?.task === task && context.active() === own ? own : undefined
+  try {
+    return own?.scope?.task === task && context.active() === own ? own : undefined
+  } catch (error) {
+    fault('propagation', 'context', error) // a task has its span also where nobody can tell what is active
+    return undefined
+  }
 }
 
 /** A context that its span may still be put into. */

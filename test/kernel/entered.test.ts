@@ -157,6 +157,17 @@ it('a context manager that enters contexts of its own still has the span and the
   expect(seen).toHaveLength(3)
 })
 
+it('a task has its span also where the context manager cannot say what is active', async () => {
+  class Broken extends AsyncLocalStorageContextManager {
+    override active(): Context {
+      throw new Error('no context')
+    }
+  }
+  const { seen } = register(new Broken().enable())
+  expect(await runner(tracing())({ name: 'render' }, () => 'rendered')).toBe('rendered')
+  expect(seen.map(({ span }) => span)).toMatchObject([{ name: 'taskiq.render' }])
+})
+
 it.each([
   ['without telemetry', steps()],
   ['with tracing', steps(tracing())],

@@ -103,7 +103,7 @@ function open(task: Task, names: SpanNames, options: TracingOptions, startTime?:
 }
 
 function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened {
-  const own = justEntered(task)
+  const own = ownContext(task, options)
   const parent = own?.outer ?? context.active()
   correlationOf(task, options, activeContext)
   const start: SpanOptions = { kind: kindOf(task), attributes: startAttributes(task, names, options.attributes) }
@@ -113,6 +113,12 @@ function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened
   return opened(own, parent, span)
 }
 
+// What the user is asked about a task runs in its context, may keep it, and may go on in it after its answer.
+function ownContext(task: Task, { attributes, correlate, parent }: TracingOptions): EnteredContext | undefined {
+  const asks = attributes !== undefined || correlate !== undefined || typeof parent === 'function'
+  return asks ? undefined : justEntered(task)
+}
+
 function opened(own: EnteredContext | undefined, parent: Context, span: Span): Opened {
   if (own === undefined) return { span, context: trace.setSpan(parent, span) }
   own.become(parent, span)
@@ -120,7 +126,7 @@ function opened(own: EnteredContext | undefined, parent: Context, span: Span): O
 }
 
 function openTask(task: Task, names: SpanNames, options: TracingOptions, startTime: number | undefined): Opened {
-  const own = justEntered(task)
+  const own = ownContext(task, options)
   const root = own?.outer ?? rootOf(currentScope())
   const carried = extract(task.carrier, root)
   if (readsCorrelation(options)) correlationOf(task, options, always(carried))

@@ -68,6 +68,26 @@ describe('what stands outside of tracing', () => {
     expect(kept.map((at) => trace.getSpan(at))).toEqual([undefined])
   })
 
+  it.each(['attributes', 'correlate', 'parent'] as const)(
+    'is not in its span: what %s keeps, and goes on with',
+    async (option) => {
+      register()
+      const kept: Context[] = []
+      const later: unknown[] = []
+      const ask = (): undefined => {
+        kept.push(context.active())
+        void turns(1).then(() => later.push(here()))
+      }
+      const asking = tracing({
+        correlation: ['request_id'],
+        [option]: option === 'parent' ? () => ask() ?? 'child' : ask,
+      })
+      await runner(asking)({ carrier: SENDER }, () => turns(2))
+      expect(kept.map((at) => trace.getSpan(at))).toEqual([undefined])
+      expect(later).toEqual([undefined])
+    },
+  )
+
   it('is not in its span: a handler that calls a traced middleware itself', async () => {
     register()
     const seen: unknown[] = []

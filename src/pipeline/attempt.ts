@@ -18,27 +18,6 @@ export interface Ends {
   threw(attempt: Attempt, error: unknown): void
 }
 
-/** A time-out: its own signal is the attempt's, and follows the outer one until the attempt has ended. */
-class Limit {
-  readonly own = new AbortController()
-
-  constructor(
-    readonly ms: number,
-    private readonly outer: AbortSignal,
-  ) {
-    setMaxListeners(0, this.own.signal) // as many pipelines and calls may run inside of the step
-    // From the start, not from the function's: a middleware may wait before it, and stops with the run as well.
-    if (outer.aborted) this.stop()
-    else outer.addEventListener('abort', this.stop, { once: true })
-  }
-
-  private readonly stop = (): void => this.own.abort(this.outer.reason)
-
-  end(): void {
-    this.outer.removeEventListener('abort', this.stop)
-  }
-}
-
 /** One attempt, before it starts. */
 export class Attempt implements Attended {
   /** The output as a checkpoint keeps it; set when the function has returned and the run has a checkpoint. */
@@ -49,7 +28,8 @@ export class Attempt implements Attended {
     readonly at: number,
     readonly task: Task,
     private readonly ends: Ends | undefined,
-    readonly limit: Limit | undefined,
+    /** Aborted by the step's time-out, where it has one. */
+    readonly limit: AbortController | undefined,
   ) {}
 
   call(): unknown {
@@ -57,12 +37,10 @@ export class Attempt implements Attended {
   }
 
   returned(output: unknown): void {
-    this.limit?.end()
     this.ends?.returned(this, output)
   }
 
   threw(error: unknown): void {
-    this.limit?.end()
     this.ends?.threw(this, error)
   }
 }
@@ -71,12 +49,13 @@ export class Attempt implements Attended {
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal, ends?: Ends): Attempt {
   const { graph, states, resume } = run
   const earlier = resume?.kept.get(at)?.span
-  const { retries = 0, timeoutMs: ms } = (graph.steps[at] as Step).options
-  const limit = ms === undefined ? undefined : new Limit(ms, signal)
+  const { retries = 0, timeoutMs } = (graph.steps[at] as Step).options
+  const limit = timeoutMs === undefined ? undefined : new AbortController()
   const found = links(states, graph.needs[at] as readonly number[], earlier)
   const needs = graph.needIds[at] as readonly string[]
   // Whatever runs inside of a step, a nested pipeline for one, stops with the step's signal.
-  const own = limit?.own.signal ?? signal
+  const own = limit === undefined ? signal : AbortSignal.any([signal, limit.signal])
+  if (limit !== undefined) setMaxListeners(0, own) // as many pipelines and calls may run inside of the step
   return new Attempt(run, at, openStep(run, states[at] as StepState, needs, found, n, retries + 1, own), ends, limit)
 }
 
@@ -92,15 +71,13 @@ export type Core = (attempt: Attempt) => unknown
 
 /** Runs an attempt through the onion. */
 export function perform(attempt: Attempt, core: Core): Promise<unknown> {
-  const { run, task, limit } = attempt
-  let running: Promise<unknown>
+  const { run, task } = attempt
   try {
     // The onion makes a promise of whatever comes; a middleware of the user's may throw before its first await.
-    running = Promise.resolve(inside(task, run.onion, () => core(attempt) as Promise<unknown>, run.where))
+    return Promise.resolve(inside(task, run.onion, () => core(attempt) as Promise<unknown>, run.where))
   } catch (error) {
-    running = Promise.reject(error)
+    return Promise.reject(error)
   }
-  return limit === undefined ? running : running.finally(() => limit.end())
 }
 
 // The documented words for a step: control flow of the broker is not the step's failure; the kernel adds `cancelled`.
@@ -152,15 +129,16 @@ export function body(attempt: Attempt, more?: object): unknown {
 // The signal comes first, so that a step that listens may stop by itself; but nobody waits for it.
 function timed(
   { run, task }: Attempt,
-  { ms, own }: Limit,
-  { id }: Step,
+  limit: AbortController,
+  { id, options }: Step,
   whole: () => Promise<unknown>,
 ): Promise<unknown> {
+  const ms = options.timeoutMs as number
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       const error = new StepTimeoutError(run.pipeline, id, ms, task.message)
       reject(error)
-      own.abort(error)
+      limit.abort(error)
     }, ms)
     // What a function that was given up does later, resolve or throw, has nobody left to be told.
     whole()

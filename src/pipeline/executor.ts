@@ -1,5 +1,4 @@
 // Starts each step the moment its own needs are met and a place is free; ends when nothing runs any more.
-
 import { onlyObservers } from '../kernel/compose.ts'
 import type { Observer } from '../kernel/observe.ts'
 import { runInScope } from '../kernel/scope.ts'

@@ -421,6 +421,19 @@ describe('a time-out', () => {
     expect(run.report().steps.map(({ status }) => status)).toEqual(['cancelled', 'failure'])
   })
 
+  it('lets the abort of the run stop a pipeline that the step has started and not waited for', async () => {
+    const inner: Promise<unknown>[] = []
+    const nested = pipeline('nested')
+      .step('waits', ({ signal }) => once(signal, 'abort'))
+      .step('next', ['waits'], () => {})
+    const run = pipeline('outer')
+      .step('starts', () => void inner.push(nested.run().catch((error: unknown) => error)), { timeoutMs: 60_000 })
+      .step('fails', ['starts'], fail)
+      .run()
+    await errorOf(run)
+    expect(await inner[0]).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom })
+  })
+
   it('passes the abort of the run on', async () => {
     const started = gate()
     const run = pipeline('passes')

@@ -8,6 +8,9 @@ import { inside, runInContext, type Surroundings } from './scope.ts'
 import type { Next, Task } from './task.ts'
 import { entrusted } from './task-context.ts'
 
+// As `await` does: what a promise has as its own `then` could be anybody's, and asking it may be what starts a query.
+const { then } = Promise.prototype
+
 /** What an observer keeps from start to end; with `context`, that context is active in between. */
 export interface Started {
   readonly context?: Context | undefined
@@ -113,7 +116,8 @@ function follow(run: Run<Next, Promise<unknown>>): Promise<unknown> {
 }
 
 function endedBy(promise: Promise<unknown>, run: Watched): Promise<unknown> {
-  return promise.then(
+  return then.call(
+    promise,
     (result) => {
       end(run, succeeded(run.task))
       return result
@@ -132,8 +136,7 @@ function tell(run: Run<Attended, void>): void {
     call.threw(error)
   }
   try {
-    // Not the promise's own `then`: that could be anybody's.
-    Promise.prototype.then.call(
+    then.call(
       Promise.resolve(call.call()),
       (result) => {
         end(run, succeeded(task))

@@ -3,6 +3,7 @@ import { context, createContextKey, propagation, ROOT_CONTEXT, trace } from '@op
 import { type Adapter, consumer, currentTask, type Ending, type Middleware, reject, type TaskFields } from 'taskspan'
 import { bind, logging } from 'taskspan/logging'
 import { recordLogs, recordSpans } from 'taskspan/testing'
+import { tracing } from 'taskspan/tracing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { faultsOf } from '../support/faults.ts'
 import { gate, runner, taskOf, turns } from '../support/run.ts'
@@ -257,4 +258,24 @@ describe('currentTask()', () => {
     )
     expect(seen).toEqual(ids)
   })
+})
+
+it.each([
+  ['never calls back', () => {}],
+  [
+    'throws',
+    () => {
+      throw new Error('not a then')
+    },
+  ],
+])('a handler may give a promise whose own then %s: the task ends as the promise does', async (_, then) => {
+  await using spans = recordSpans()
+  const odd = () =>
+    Object.assign(
+      turns().then(() => 5),
+      { then },
+    )
+  expect(await runner(tracing())({}, async () => await odd())).toBe(5)
+  expect(await runner(tracing())({}, odd as never)).toBe(5)
+  expect(spans.open).toEqual([])
 })

@@ -3,7 +3,7 @@ import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { fault, guard } from './faults.ts'
 import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
-import { entering, rootOf, SCOPE, withScope } from './task-context.ts'
+import { entering, rootOf, SCOPE, type TaskContext, withScope } from './task-context.ts'
 
 // A scope travels in OpenTelemetry's context: each AsyncLocalStorage costs something at each promise of the process, also
 // at those of the broker's client, and one is enough. Our own is for processes without a context manager.
@@ -85,7 +85,7 @@ export function runInScope<T>(scope: Scope, fn: () => T, from?: Context): T {
   return run(carrying(scope, from), new Call(fn, undefined, undefined, scope))
 }
 
-function carrying(scope: Scope, from?: Context): Context {
+function carrying(scope: Scope, from?: Context): TaskContext {
   try {
     return withScope(from ?? context.active(), scope)
   } catch (error) {

@@ -12,7 +12,7 @@ const SPAN = createContextKey('OpenTelemetry Context Key SPAN')
 
 // OpenTelemetry's own context copies a Map for each value that is set. Fields are an object of three words, no look-up is
 // ever long, and what was replaced (a span above a span above a span) is not held.
-class TaskContext implements Context {
+export class TaskContext implements Context {
   /** What it is entered from, until its span is known or other code runs in it. */
   outer: Context | undefined = undefined
 
@@ -47,12 +47,12 @@ class TaskContext implements Context {
 }
 
 /** Nothing but a scope: what a task starts from. */
-export function rootOf(scope: Scope | undefined): Context {
+export function rootOf(scope: Scope | undefined): TaskContext {
   return new TaskContext(scope, undefined, ROOT_CONTEXT)
 }
 
 /** A context with another scope. */
-export function withScope(active: Context, scope: Scope): Context {
+export function withScope(active: Context, scope: Scope): TaskContext {
   return active instanceof TaskContext
     ? new TaskContext(scope, active.span, active.rest)
     : new TaskContext(scope, active.getValue(SPAN), active)
@@ -63,10 +63,10 @@ export function withScope(active: Context, scope: Scope): Context {
 // kept it: its span's parent is looked up in what it was entered from, and no other code has run in it.
 let entered: TaskContext | undefined
 
-/** Says that `active`, made by `rootOf` or `withScope`, is entered from `outer` for the task in its scope. */
-export function entering(active: Context, outer = NOWHERE): void {
-  entered = active as TaskContext
-  entered.outer = outer
+/** Says that `active` is entered from `outer` for the task in its scope. */
+export function entering(active: TaskContext, outer = NOWHERE): void {
+  entered = active
+  active.outer = outer
 }
 
 const NOWHERE: Context = /* @__PURE__ */ new TaskContext(undefined, undefined, ROOT_CONTEXT)
@@ -78,10 +78,10 @@ export function entrusted(): void {
 }
 
 /**
- * The context that was just entered for a task, once; undefined where other code has run in it, or where the context
+ * The context that was just entered for a task, and takes its span; undefined where other code has run in it, or where the context
  * manager has made one of its own.
  */
-export function justEntered(task: Task): EnteredContext | undefined {
+export function justEntered(task: Task): TaskContext | undefined {
   const own = entered
   try {
     return own?.scope?.task === task && context.active() === own ? own : undefined
@@ -90,6 +90,3 @@ export function justEntered(task: Task): EnteredContext | undefined {
     return undefined
   }
 }
-
-/** A context that its span may still be put into. */
-export type EnteredContext = Pick<TaskContext, 'outer' | 'become'>

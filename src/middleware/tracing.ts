@@ -19,7 +19,7 @@ import { failed } from '../kernel/outcome.ts'
 import { extract } from '../kernel/propagation.ts'
 import { activeContext, currentScope } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
-import { type EnteredContext, justEntered, rootOf } from '../kernel/task-context.ts'
+import { justEntered, rootOf, type TaskContext } from '../kernel/task-context.ts'
 import { currentTracer } from '../kernel/tracer.ts'
 import { describe, endSpan, lostSpan, noteOn, startAttributes } from './tracing/content.ts'
 import { takeSpans } from './tracing/reported.ts'
@@ -114,12 +114,12 @@ function openHere(task: Task, names: SpanNames, options: TracingOptions): Opened
 }
 
 // What the user is asked about a task runs in its context, may keep it, and may go on in it after its answer.
-function ownContext(task: Task, { attributes, correlate, parent }: TracingOptions): EnteredContext | undefined {
+function ownContext(task: Task, { attributes, correlate, parent }: TracingOptions): TaskContext | undefined {
   const asks = attributes !== undefined || correlate !== undefined || typeof parent === 'function'
   return asks ? undefined : justEntered(task)
 }
 
-function opened(own: EnteredContext | undefined, parent: Context, span: Span): Opened {
+function opened(own: TaskContext | undefined, parent: Context, span: Span): Opened {
   if (own === undefined) return { span, context: trace.setSpan(parent, span) }
   own.become(parent, span)
   return { span, context: undefined }

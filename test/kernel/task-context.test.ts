@@ -31,7 +31,7 @@ describe("a task's context", () => {
 
   it('lets go of what was replaced long ago', () => {
     const [, key] = KEYS as [symbol, symbol]
-    let at = TASK_ROOT
+    let at: Context = TASK_ROOT
     const refs = Array.from({ length: 100 }, (_, n) => {
       const value = { n }
       at = at.setValue(key, value)

@@ -7,16 +7,16 @@ export type { TaskEvent } from './kernel/event.ts'
 export type { Observer, Started } from './kernel/observe.ts'
 export type { Ending, Outcome } from './kernel/outcome.ts'
 export { produce } from './kernel/producer.ts'
-export {
-  type Adapter,
-  type Carrier,
-  type Correlation,
-  currentTask,
-  type Middleware,
-  type Next,
-  type Schedule,
-  type Task,
-  type TaskFields,
-  type TaskKind,
-  type TaskType,
+export { currentTask } from './kernel/scope.ts'
+export type {
+  Adapter,
+  Carrier,
+  Correlation,
+  Middleware,
+  Next,
+  Schedule,
+  Task,
+  TaskFields,
+  TaskKind,
+  TaskType,
 } from './kernel/task.ts'

@@ -1,10 +1,11 @@
 // A call inside a task (a service, a service of others, an event to a browser), seen by the observers around the task.
 import { INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { observersOf } from './compose.ts'
+import { createTask } from './create-task.ts'
 import { watch } from './observe.ts'
-import { currentScope, NO_TASK, runInScope } from './scope.ts'
+import { currentScope, currentTask, NO_TASK, runInScope } from './scope.ts'
 import { shared } from './shared.ts'
-import { type CallKind, createTask, currentTask, type Middleware, type Task, type TaskFields } from './task.ts'
+import type { CallKind, Middleware, Task, TaskFields } from './task.ts'
 
 /**
  * Runs `fn` once, watched; its result and its error are its own. Only observers take part: a middleware that may fail or

@@ -1,9 +1,10 @@
 // THE FLOW: message -> task -> onion(handler) -> settle. Everything that any adapter does happens here.
 import { compose } from './compose.ts'
+import { createTask } from './create-task.ts'
 import { fault, guard } from './faults.ts'
 import { type Ending, failed, type Outcome, succeeded } from './outcome.ts'
 import { within } from './scope.ts'
-import { type Adapter, createTask, type Middleware, type Next, type Task } from './task.ts'
+import type { Adapter, Middleware, Next, Task } from './task.ts'
 
 /** Runs one message through the onion and settles it. `handler` is called at most once. */
 export type Consume<Message> = <Result>(

@@ -2,10 +2,11 @@
 import { isPromise } from 'node:util/types'
 import { type Attributes, type Context, context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { onlyObservers } from './compose.ts'
+import { createTask } from './create-task.ts'
 import { fault, guard } from './faults.ts'
 import { type Observer, watch } from './observe.ts'
 import { injectCarrier } from './propagation.ts'
-import { createTask, type Middleware, type Task, type TaskFields } from './task.ts'
+import type { Middleware, Task, TaskFields } from './task.ts'
 
 /**
  * Runs `send` exactly once, synchronously, inside the onion, and gives back what it gives, or throws what it throws.

@@ -33,6 +33,19 @@ export function currentScope(): Scope | undefined {
   return shared.scope.getStore()
 }
 
+/**
+ * The task, step or pipeline that is running here; undefined outside any. Works without any SDK.
+ *
+ * It travels with OpenTelemetry's context: what is bound to a context knows its task, and what is run in `ROOT_CONTEXT`
+ * is outside of it.
+ *
+ * @example
+ * const { name, attempt } = currentTask() ?? {}
+ */
+export function currentTask(): Task | undefined {
+  return currentScope()?.task
+}
+
 /** The active context, or the root where a context manager fails. Never throws. */
 export function activeContext(): Context {
   return guard('propagation', 'context', active) ?? ROOT_CONTEXT

@@ -2,7 +2,6 @@
 import type { Attributes, Link, Span } from '@opentelemetry/api'
 import type { TaskEvent } from './event.ts'
 import type { Ending, Outcome } from './outcome.ts'
-import { currentScope } from './scope.ts'
 
 // Terminology, the same in code, names and docs:
 //   message     what a broker delivers: a BullMQ job, an AMQP delivery
@@ -172,71 +171,7 @@ export interface Adapter<Message> {
   readonly settle?: ((message: Message, ending: Ending, task: Task) => void | Promise<void>) | undefined
 }
 
-/**
- * The task, step or pipeline that is running here; undefined outside any. Works without any SDK.
- *
- * It travels with OpenTelemetry's context: what is bound to a context knows its task, and what is run in `ROOT_CONTEXT`
- * is outside of it.
- *
- * @example
- * const { name, attempt } = currentTask() ?? {}
- */
-export function currentTask(): Task | undefined {
-  return currentScope()?.task
-}
-
 /** Whether it is a call inside a task, made with `taskspan/spans`. */
 export function isCall(task: Task): boolean {
   return task.kind === 'service' || task.kind === 'ext' || task.kind === 'sse'
-}
-
-export const MAX_NAME = 128
-
-/** A task from what is known of it; the defaults stand here and nowhere else. */
-export function createTask(
-  kind: TaskKind,
-  fields: TaskFields,
-  rest: Partial<Task> = {},
-  message = rest.message,
-  signal = rest.signal,
-  clock = performance.now(),
-): Task {
-  const parent = kind === 'task' ? undefined : (rest.parent ?? currentTask())
-  return {
-    kind,
-    system: rest.system,
-    name: fields.name.length > MAX_NAME ? fields.name.slice(0, MAX_NAME) : fields.name,
-    queue: fields.queue,
-    id: fields.id,
-    type: fields.type ?? 'on_demand',
-    attempt: fields.attempt ?? 1,
-    maxAttempts: fields.maxAttempts,
-    priority: fields.priority,
-    waitMs: fields.waitMs,
-    ageMs: fields.ageMs,
-    schedule: fields.schedule,
-    carrier: fields.carrier,
-    links: fields.links,
-    lost: fields.lost,
-    attributes: fields.attributes,
-    details: fields.details,
-    needs: fields.needs,
-    message,
-    signal,
-    parent,
-    // By one clock for all that runs inside of a task: cheaper, and nothing starts before what it is part of.
-    startedAt: parent === undefined ? Date.now() : parent.startedAt + (clock - parent.clock),
-    clock,
-    correlation: rest.correlation,
-    ending: undefined,
-    endDetails: undefined,
-    endAttributes: undefined,
-    judge: rest.judge,
-    isControlFlow: rest.isControlFlow,
-    report: rest.report,
-    fate: undefined,
-    onion: undefined,
-    span: undefined,
-    log: undefined,
-  }
 }

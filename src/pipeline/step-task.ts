@@ -1,6 +1,7 @@
 // A step's attempt as a task: its names, numbers and links, whoever runs the graph.
 import type { Attributes, Link, SpanContext } from '@opentelemetry/api'
-import { createTask, type Task, type TaskLog } from '../kernel/task.ts'
+import { createTask } from '../kernel/create-task.ts'
+import type { Task, TaskLog } from '../kernel/task.ts'
 import { plainLog } from './log.ts'
 import { round, type StepState } from './report.ts'
 

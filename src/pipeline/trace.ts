@@ -1,10 +1,11 @@
 // The same spans, metrics and log lines for a graph that another executor runs.
 import { randomUUID } from 'node:crypto'
 import { compose } from '../kernel/compose.ts'
+import { createTask, MAX_NAME } from '../kernel/create-task.ts'
 import { TaskspanError } from '../kernel/errors.ts'
 import { fault } from '../kernel/faults.ts'
-import { inside } from '../kernel/scope.ts'
-import { createTask, currentTask, MAX_NAME, type Middleware } from '../kernel/task.ts'
+import { currentTask, inside } from '../kernel/scope.ts'
+import type { Middleware } from '../kernel/task.ts'
 import { settled } from './step-task.ts'
 import {
   type TracedPipeline,

@@ -1,10 +1,11 @@
 // One run of a graph that another executor runs: the states of its steps, and what is said at its end.
 import { type Attributes, type Context, context } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
+import { MAX_NAME } from '../kernel/create-task.ts'
 import { guard } from '../kernel/faults.ts'
 import { errorType, failed, succeeded } from '../kernel/outcome.ts'
 import { inside, runInContext } from '../kernel/scope.ts'
-import { MAX_NAME, type Middleware, type Task } from '../kernel/task.ts'
+import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { runPicture } from './picture.ts'
 import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'

@@ -6,7 +6,7 @@ import { bind, log, logging, mixin } from 'taskspan/logging'
 import { type LogLine, recordLogs, recordSpans } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it } from 'vitest'
-import { createTask } from '../../src/kernel/task.ts'
+import { createTask } from '../../src/kernel/create-task.ts'
 import { runner, taskOf, turns } from '../support/run.ts'
 
 const fail = (error: unknown) => (): never => {

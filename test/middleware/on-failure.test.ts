@@ -4,7 +4,7 @@ import { compose, type Middleware, type Outcome, reject, type Task } from 'tasks
 import { telemetry } from 'taskspan/telemetry'
 import { recordSpans } from 'taskspan/testing'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import { createTask } from '../../src/kernel/task.ts'
+import { createTask } from '../../src/kernel/create-task.ts'
 import { faultsOf } from '../support/faults.ts'
 import { runner, taskOf, turns } from '../support/run.ts'
 

@@ -17,7 +17,7 @@ import { type RecordedSpan, recordSpans } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
-import { createTask } from '../../src/kernel/task.ts'
+import { createTask } from '../../src/kernel/create-task.ts'
 import { faultsOf } from '../support/faults.ts'
 import { runner, taskOf, turns } from '../support/run.ts'
 

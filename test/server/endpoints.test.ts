@@ -206,7 +206,7 @@ describe('/debug', () => {
   it('/status shows tasks that ran without a handler, or were lost', async () => {
     const { t } = await record()
     const served = await open({ telemetry: t, debug: true })
-    const { createTask } = await import('../../src/kernel/task.ts')
+    const { createTask } = await import('../../src/kernel/create-task.ts')
     const task = createTask('task', { name: 'render_clip', queue: 'clips', attempt: 2 })
     t.notice?.({ kind: 'lost', task, final: false })
     t.notice?.({ kind: 'failed', task, error: new RangeError('x') })

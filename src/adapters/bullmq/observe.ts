@@ -1,8 +1,9 @@
 // What no processor sees: jobs failed without it, locks lost, worker errors, retries that BullMQ then refused.
 import type { Job, Worker } from 'bullmq'
 import { notify } from '../../kernel/compose.ts'
+import { createTask } from '../../kernel/create-task.ts'
 import { guard } from '../../kernel/faults.ts'
-import { createTask, type Middleware } from '../../kernel/task.ts'
+import type { Middleware } from '../../kernel/task.ts'
 import { adopt } from './adopt.ts'
 import { newlyLost } from './lost.ts'
 import type { Ran } from './ran.ts'

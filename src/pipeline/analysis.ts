@@ -1,35 +1,38 @@
 // What a run says of itself at its end: its critical path, and each step's duration, wait and slack.
 import type { Attributes } from '@opentelemetry/api'
+import { notify } from '../kernel/compose.ts'
+import type { Middleware, Task } from '../kernel/task.ts'
 import { criticalPath } from './critical-path.ts'
 import { type Reported, round, type StepState } from './report.ts'
 
 const MAX_STEPS = 100
 const MAX_PATH = 4_000
 
-export interface Analysis {
-  /** For the end of the pipeline's span, and the metric of the critical path. */
-  readonly endDetails: Attributes
-  /** For the event `pipeline.analysis`: lists of equal length, so that 100 steps stay four attributes. */
-  readonly details: Attributes
-}
-
-export function analyse({ states, graph }: Pick<Reported, 'states' | 'graph'>): Analysis {
+/**
+ * Tells the observers, as the event `pipeline.analysis`: lists of equal length, so that 100 steps stay four attributes.
+ *
+ * @returns what stands at the end of the pipeline's span, and in the metric of the critical path
+ */
+export function analyse(
+  onion: Middleware,
+  task: Task,
+  { states, graph }: Pick<Reported, 'states' | 'graph'>,
+): Attributes {
   const { path, lengthMs, slackMs } = criticalPath(states, graph.needs, graph.order)
   const { text, isCut } = joined(path, states)
   const shown = withLeast(slackMs)
   const of = (read: (state: StepState) => number): number[] => list(shown, (at) => read(states[at] as StepState))
+  const details = {
+    'pipeline.analysis.steps': shown.map((at) => (states[at] as StepState).id),
+    'pipeline.analysis.durations_ms': of((state) => state.durationMs),
+    'pipeline.analysis.waits_ms': of((state) => state.waitMs),
+    'pipeline.analysis.slacks_ms': list(shown, (at) => slackMs[at] as number),
+  }
+  notify(onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
   return {
-    endDetails: {
-      'pipeline.critical_path': text,
-      'pipeline.critical_path_ms': round(lengthMs),
-      ...(isCut && { truncated: true }),
-    },
-    details: {
-      'pipeline.analysis.steps': shown.map((at) => (states[at] as StepState).id),
-      'pipeline.analysis.durations_ms': of((state) => state.durationMs),
-      'pipeline.analysis.waits_ms': of((state) => state.waitMs),
-      'pipeline.analysis.slacks_ms': list(shown, (at) => slackMs[at] as number),
-    },
+    'pipeline.critical_path': text,
+    'pipeline.critical_path_ms': round(lengthMs),
+    ...(isCut && { truncated: true }),
   }
 }
 

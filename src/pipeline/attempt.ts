@@ -160,7 +160,7 @@ function contextOf({ run, at, task }: Attempt, more: object | undefined): object
   const needs = run.graph.needs[at] as readonly number[]
   for (let n = 0; n < needs.length; n++) {
     const need = needs[n] as number
-    context[(run.states[need] as StepState).id] = run.output(need)
+    context[(run.states[need] as StepState).id] = run.outputs.of(need)
   }
   return more === undefined ? context : Object.assign(context, more)
 }

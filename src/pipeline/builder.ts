@@ -13,7 +13,7 @@ import {
   type RunOptions,
   type StepOptions,
 } from './options.ts'
-import { definitionPicture, runPicture } from './picture.ts'
+import { definitionPicture, viewsOf } from './picture.ts'
 import { type Definition, Run } from './run.ts'
 
 /**
@@ -106,11 +106,7 @@ class Builder {
     const isStep = (id: string): boolean => graph.steps.some((step) => step.id === id && !step.final)
     checkRunOptions(`pipeline '${this.name}': run()`, options, isStep)
     const run = new Run(this.definition, graph, input, options)
-    return Object.assign(run.execute(), {
-      report: () => run.report(),
-      toMermaid: () => runPicture(run.report()).mermaid(),
-      toDot: () => runPicture(run.report()).dot(),
-    })
+    return Object.assign(run.execute(), viewsOf(run))
   }
 
   toMermaid(): string {

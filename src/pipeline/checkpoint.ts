@@ -1,6 +1,7 @@
 // Where finished steps are kept between the attempts of a task, and what of it still fits the graph.
 import { createHash } from 'node:crypto'
 import { fault } from '../kernel/faults.ts'
+import type { Task } from '../kernel/task.ts'
 import { endsWithin } from '../kernel/within.ts'
 import type { Graph } from './graph.ts'
 import { type KeptStep, readRecord, writeRecord } from './record.ts'
@@ -32,6 +33,12 @@ export interface Trouble {
 }
 
 const PATIENCE = 5_000
+
+/** Where a run's steps are kept. A nested pipeline's must not be taken for those of another step's of the same name. */
+export function checkpointKey(pipeline: string, id: string | undefined, outer: Task | undefined): string {
+  const inside = outer?.kind === 'step' ? `${outer.queue}.${outer.name}>` : ''
+  return `${inside}${pipeline}${id === undefined ? '' : `:${id}`}`
+}
 
 /** One run's dealings with its checkpoint. */
 export class Resume {

@@ -23,7 +23,7 @@ export function hasReturned(attempt: Attempt, output: unknown, blocked: Blocked)
   const state = ended(attempt)
   const { outcome } = succeeded(task)
   state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
-  if (state.status !== 'skipped') run.outputs[at] = output
+  if (state.status !== 'skipped') run.outputs.set(at, output)
   if (run.resume !== undefined && !run.resume.kept.has(at)) {
     const ownWord = state.status === 'success' || (state.status === 'skipped' && !blocked.has(at))
     if (ownWord) run.resume.save(at, run.id, state, attempt.json)

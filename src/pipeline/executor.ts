@@ -6,7 +6,7 @@ import { type Attempt, body, type Core, type Ends, isRepeated, openAttempt, perf
 import { hasReturned, hasThrown } from './ended.ts'
 import type { Step } from './graph.ts'
 import { ReadyQueue } from './ready.ts'
-import { NONE, type StepState } from './report.ts'
+import type { StepState } from './report.ts'
 import { retrying } from './retries.ts'
 import type { Run } from './run.ts'
 import { skipped } from './step-task.ts'
@@ -31,15 +31,9 @@ export class Executor implements Ends {
 
   constructor(private readonly run: Run) {
     this.open = run.graph.open.slice()
-    this.unread = run.graph.readers.slice()
+    this.unread = run.outputs.readers()
     this.places = run.concurrency
     if (run.resume === undefined && run.progress === undefined) this.observers = onlyObservers(run.onion)
-    // What the caller asked to keep has one reader more than steps that read it.
-    if (run.options.keep !== undefined) {
-      this.unread.forEach((readers, at) => {
-        if (run.isKept(at)) this.unread[at] = readers + 1
-      })
-    }
   }
 
   /** Resolves when every step has ended, or the run was stopped and those that ran have. Never rejects. */
@@ -193,7 +187,7 @@ export class Executor implements Ends {
         const need = needs[n] as number
         const unread = (this.unread[need] as number) - 1
         this.unread[need] = unread
-        if (unread === 0) outputs[need] = NONE
+        if (unread === 0) outputs.release(need)
       }
     }
     this.run.progress?.advance()

@@ -27,7 +27,7 @@ export async function runFinalSteps(run: Run, outcome: PipelineReport['outcome']
         runId: run.id,
         first,
         failures: run.failures,
-        outputs: run.outputsById(),
+        outputs: run.outputs.soFar(),
       })
     }
     run.progress?.advance()

@@ -1,6 +1,6 @@
 // A picture of a graph, before or after it ran, as Mermaid or Graphviz text.
 import type { Graph } from './graph.ts'
-import type { PipelineReport, StepReport, StepStatus } from './report.ts'
+import { type PipelineReport, type Reported, reportOf, type StepReport, type StepStatus } from './report.ts'
 
 interface Box {
   readonly label: readonly string[]
@@ -83,7 +83,16 @@ export function definitionPicture(name: string, { steps, needs }: Graph): Pictur
   return new Picture(name, boxes, arrows)
 }
 
-export function runPicture({ pipeline, steps, criticalPath }: PipelineReport): Picture {
+/** What can be asked of a run, while it runs and after. */
+export function viewsOf(run: Reported): { report(): PipelineReport; toMermaid(): string; toDot(): string } {
+  return {
+    report: () => reportOf(run),
+    toMermaid: () => runPicture(reportOf(run)).mermaid(),
+    toDot: () => runPicture(reportOf(run)).dot(),
+  }
+}
+
+function runPicture({ pipeline, steps, criticalPath }: PipelineReport): Picture {
   const index = new Map(steps.map(({ id }, at) => [id, at]))
   const next = new Map(criticalPath.map((id, at) => [id, criticalPath[at + 1]]))
   const boxes = steps.map((step) => ({ label: [step.id, stateOf(step)], status: step.status, isFinal: false }))

@@ -2,6 +2,7 @@
 import { fault } from '../kernel/faults.ts'
 import type { Task } from '../kernel/task.ts'
 import { endsWithin } from '../kernel/within.ts'
+import type { RunOptions } from './options.ts'
 
 /** How far a run is. */
 export interface Progress {
@@ -51,10 +52,19 @@ export class ProgressReporter {
   }
 }
 
-/** Where `progress: true` goes: the broker of the task around the pipeline, if it has such a thing. */
-export function brokerReport(task: Task): ((percent: number) => unknown) | undefined {
+/** Undefined where nobody is to be told: `true` means the broker of the task around the pipeline, if that has such a thing. */
+export function progressReporter(
+  wanted: RunOptions['progress'],
+  task: Task,
+  total: number,
+): ProgressReporter | undefined {
+  const send = wanted === true ? brokerReport(task) : wanted
+  return send ? new ProgressReporter(total, send) : undefined
+}
+
+function brokerReport(task: Task): ((progress: Progress) => unknown) | undefined {
   let at: Task | undefined = task
   while (at !== undefined && at.report === undefined) at = at.parent
   const told = at
-  return told && ((percent) => told.report?.(percent, told))
+  return told && (({ percent }) => told.report?.(percent, told))
 }

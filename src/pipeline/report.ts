@@ -3,9 +3,6 @@ import type { SpanContext } from '@opentelemetry/api'
 import { criticalPath, type Timed } from './critical-path.ts'
 import type { Graph } from './graph.ts'
 
-/** In the place of an output that is not there. */
-export const NONE = Symbol('none')
-
 /** Where a step stands. `waiting` for its needs, a place or a backoff; `not_run` when the run ended before it. */
 export type StepStatus =
   | 'waiting'

@@ -10,15 +10,16 @@ import { currentTask, inside, surroundings } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { judge } from './attempt.ts'
-import { Resume, type Trouble } from './checkpoint.ts'
+import { checkpointKey, Resume, type Trouble } from './checkpoint.ts'
 import { PipelineError, pipelineCancelled, pipelineFailed, type StepFailure } from './errors.ts'
 import { Executor } from './executor.ts'
 import { runFinalSteps } from './final.ts'
-import type { Graph, Step } from './graph.ts'
+import type { Graph } from './graph.ts'
 import { type StandardSchema, validated } from './input.ts'
 import type { PipelineOptions, RunOptions } from './options.ts'
-import { brokerReport, ProgressReporter } from './progress.ts'
-import { NONE, type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+import { Outputs } from './outputs.ts'
+import { type ProgressReporter, progressReporter } from './progress.ts'
+import { type PipelineReport, type Reported, StepState } from './report.ts'
 import type { StepsOf } from './step-task.ts'
 
 /** A pipeline as its builder has put it together. */
@@ -37,8 +38,7 @@ export class Run implements Reported, StepsOf {
   readonly concurrency: number
   readonly onFailure: 'abort' | 'continue'
   readonly states: readonly StepState[]
-  /** Outputs that somebody still reads, by step; `NONE` where there is none yet, or none any more. */
-  readonly outputs: unknown[]
+  readonly outputs: Outputs
   readonly failures: StepFailure[] = []
   /** The signal of all steps. */
   readonly controller = new AbortController()
@@ -59,7 +59,6 @@ export class Run implements Reported, StepsOf {
   private cancelled: { reason: unknown } | undefined
   private readonly troubles: Trouble[] = []
   private task: Task | undefined
-  private readonly kept: ReadonlySet<string>
   private readonly outer = currentTask()
   private readonly surrounding: Task | undefined
   /** What stops the run: the caller's signal, else that of the task or step that it runs in. */
@@ -79,9 +78,8 @@ export class Run implements Reported, StepsOf {
     this.id = options.id ?? ''
     this.signal = options.signal ?? this.outer?.signal
     this.states = graph.steps.map(({ id }) => new StepState(id))
-    this.outputs = new Array<unknown>(graph.steps.length).fill(NONE)
+    this.outputs = new Outputs(graph, options.keep)
     setMaxListeners(0, this.controller.signal) // a thousand steps may listen to one signal
-    this.kept = new Set(Array.isArray(options.keep) ? options.keep : [])
     let at = this.outer
     while (at !== undefined && at.kind !== 'task') at = at.parent
     this.surrounding = at
@@ -96,7 +94,8 @@ export class Run implements Reported, StepsOf {
   async execute(): Promise<Record<string, unknown>> {
     const { checkpoint } = this.options
     if (checkpoint !== undefined) {
-      this.resume = new Resume(checkpoint, this.checkpointKey(), this.graph, this.input, (trouble) => this.say(trouble))
+      const key = checkpointKey(this.pipeline, this.options.id, this.outer)
+      this.resume = new Resume(checkpoint, key, this.graph, this.input, (trouble) => this.say(trouble))
       // Before the span is opened: a resumed run keeps its id, so that logs of both attempts are found by it.
       await this.resume.load()
     }
@@ -114,11 +113,6 @@ export class Run implements Reported, StepsOf {
     return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
   }
 
-  /** What the run did so far. */
-  report(): PipelineReport {
-    return reportOf(this)
-  }
-
   private async body(task: Task): Promise<Record<string, unknown>> {
     this.where = surroundings()
     this.rules = { judge: (error, step) => judge(this, step, error), parent: task }
@@ -126,7 +120,7 @@ export class Run implements Reported, StepsOf {
     try {
       const { schema } = this.definition
       if (schema !== undefined) this.input = await validated(this.pipeline, schema, this.input)
-      this.progress = this.reporter(task)
+      this.progress = progressReporter(this.options.progress, task, this.states.length)
       await this.steps()
       const failure = this.failure()
       const isCancelled = this.signal?.aborted || this.judge(failure) === 'cancelled'
@@ -136,18 +130,16 @@ export class Run implements Reported, StepsOf {
       await this.progress?.end()
       const error = failure ?? late
       if (error !== undefined) throw error
-      return this.result()
+      return this.outputs.result()
     } catch (error) {
       if (this.outcome === 'running' || this.outcome === 'success') this.outcome = 'failure'
       throw error
     } finally {
       this.endedAt = performance.now()
-      this.outputs.length = 0 // whoever keeps the report, or the task, keeps no outputs
+      this.outputs.releaseAll() // whoever keeps the report, or the task, keeps no outputs
       this.input = undefined
       for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
-      const { endDetails, details } = analyse(this)
-      task.endDetails = endDetails
-      notify(this.onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
+      task.endDetails = analyse(this.onion, task, this)
     }
   }
 
@@ -172,7 +164,7 @@ export class Run implements Reported, StepsOf {
     const { pipeline, id, failures } = this
     const [first] = failures
     if (first === undefined && this.cancelled === undefined) return undefined
-    const all = { pipeline, runId: id, failures, outputs: this.outputsById() }
+    const all = { pipeline, runId: id, failures, outputs: this.outputs.soFar() }
     if (this.cancelled !== undefined) {
       const isWhole = this.states.every(({ status }, at) => this.graph.steps[at]?.final || ENDED.has(status))
       if (!isWhole || this.states.length === 0) return pipelineCancelled(this.cancelled.reason, all)
@@ -187,50 +179,6 @@ export class Run implements Reported, StepsOf {
       return 'cancelled'
     }
     return this.isControlFlow(error) ? 'cancelled' : 'failure'
-  }
-
-  /** Whether a step's output is for the caller: it was asked for, or no other step is there to read it. */
-  isKept(at: number): boolean {
-    const { keep } = this.options
-    return keep === true || this.graph.dependants[at]?.length === 0 || this.kept.has((this.graph.steps[at] as Step).id)
-  }
-
-  private result(): Record<string, unknown> {
-    const { graph } = this
-    const found: Record<string, unknown> = {}
-    const add = (at: number): void => {
-      found[(graph.steps[at] as Step).id] = this.output(at)
-    }
-    if (this.options.keep === undefined) graph.sinks.forEach(add)
-    else graph.order.filter((at) => !graph.steps[at]?.final && this.isKept(at)).forEach(add)
-    return found
-  }
-
-  outputsById(): Record<string, unknown> {
-    const found: Record<string, unknown> = {}
-    for (const [at, output] of this.outputs.entries()) {
-      if (output !== NONE) found[(this.graph.steps[at] as Step).id] = output
-    }
-    return found
-  }
-
-  output(at: number): unknown {
-    const output = this.outputs[at]
-    return output === NONE ? undefined : output
-  }
-
-  private reporter(task: Task): ProgressReporter | undefined {
-    const { progress } = this.options
-    if (progress === undefined || progress === false) return undefined
-    const report = progress === true ? brokerReport(task) : undefined
-    const send = progress === true ? report && (({ percent }: { percent: number }) => report(percent)) : progress
-    return send && new ProgressReporter(this.states.length, send)
-  }
-
-  // A nested pipeline's steps must not be taken for those of another step's pipeline of the same name.
-  private checkpointKey(): string {
-    const inside = this.outer?.kind === 'step' ? `${this.outer.queue}.${this.outer.name}>` : ''
-    return `${inside}${this.pipeline}${this.options.id === undefined ? '' : `:${this.options.id}`}`
   }
 
   private say(trouble: Trouble): void {

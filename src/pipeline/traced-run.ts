@@ -1,14 +1,13 @@
 // One run of a graph that another executor runs: the states of its steps, and what is said at its end.
 import { type Attributes, type Context, context } from '@opentelemetry/api'
-import { notify } from '../kernel/compose.ts'
 import { MAX_NAME } from '../kernel/create-task.ts'
 import { guard } from '../kernel/faults.ts'
 import { errorType, failed, succeeded } from '../kernel/outcome.ts'
 import { inside, runInContext } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
-import { runPicture } from './picture.ts'
-import { type PipelineReport, type Reported, reportOf, StepState } from './report.ts'
+import { viewsOf } from './picture.ts'
+import { type PipelineReport, type Reported, StepState } from './report.ts'
 import { links, logOf, openStep, progressOf, type StepsOf, type StepVoice, settled, skipped } from './step-task.ts'
 import type { traceStep } from './trace.ts'
 
@@ -70,21 +69,11 @@ export class TracedRun implements Reported, StepsOf {
     return { order, needs: this.needs.map((list, at) => list.filter((need) => need < at)) }
   }
 
-  report(): PipelineReport {
-    return reportOf(this)
-  }
-
   async execute<T>(task: Task, run: (pipeline: TracedPipeline) => T | Promise<T>, step: typeof traceStep): Promise<T> {
     this.task = task
     this.context = guard('pipeline', 'context', () => context.active())
     try {
-      const result = await run({
-        runId: this.id,
-        step,
-        report: () => this.report(),
-        toMermaid: () => runPicture(this.report()).mermaid(),
-        toDot: () => runPicture(this.report()).dot(),
-      })
+      const result = await run({ runId: this.id, step, ...viewsOf(this) })
       this.outcome = 'success'
       return result
     } catch (error) {
@@ -92,9 +81,7 @@ export class TracedRun implements Reported, StepsOf {
       throw error
     } finally {
       this.endedAt = performance.now()
-      const { endDetails, details } = analyse(this)
-      task.endDetails = { ...endDetails, 'pipeline.steps': this.states.length }
-      notify(this.onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
+      task.endDetails = { ...analyse(this.onion, task, this), 'pipeline.steps': this.states.length }
     }
   }
 

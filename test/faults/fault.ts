@@ -12,7 +12,7 @@ export type Place = 'BullMQ' | 'RabbitMQ' | 'no broker'
  */
 export type ContenderName = 'taskspan' | 'bullmq-otel' | 'instrumentation-amqplib' | 'careless'
 
-/** `short` stands in `npm test`; `long` is what `npm run faults` runs. */
+/** `short` runs with `npm test`; `long` is what `npm run faults` runs. */
 export interface Form {
   readonly name: 'short' | 'long'
   /** How long a case may take, in ms: beyond it something hangs, or a task was delayed. */

@@ -1,0 +1,4 @@
+// What can go wrong around BullMQ, in its short form.
+import { shortForm } from './short.ts'
+
+shortForm('BullMQ')

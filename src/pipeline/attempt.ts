@@ -49,14 +49,25 @@ export class Attempt implements Attended {
 export function openAttempt(run: Run, at: number, n: number, signal: AbortSignal, ends?: Ends): Attempt {
   const { graph, states, resume } = run
   const earlier = resume?.kept.get(at)?.span
-  const { retries = 0, timeoutMs } = (graph.steps[at] as Step).options
-  const limit = timeoutMs === undefined ? undefined : new AbortController()
+  const step = graph.steps[at] as Step
+  const { retries = 0 } = step.options
+  const limit = limitOf(run, step, signal)
   const found = links(states, graph.needs[at] as readonly number[], earlier)
   const needs = graph.needIds[at] as readonly string[]
   // Whatever runs inside of a step, a nested pipeline for one, stops with the step's signal.
-  const own = limit === undefined ? signal : AbortSignal.any([signal, limit.signal])
-  if (limit !== undefined) setMaxListeners(0, own) // as many pipelines and calls may run inside of the step
+  const own = limit?.signal ?? signal
   return new Attempt(run, at, openStep(run, states[at] as StepState, needs, found, n, retries + 1, own), ends, limit)
+}
+
+// The run tells it when it stops. Not by AbortSignal.any(): Node keeps what that gives, and all that its listeners see, for as
+// long as one of them is not removed. Nor by a listener: to add one, Node walks through all that there are.
+function limitOf({ limits }: Run, { final, options }: Step, outer: AbortSignal): AbortController | undefined {
+  if (options.timeoutMs === undefined) return undefined
+  const limit = new AbortController()
+  setMaxListeners(0, limit.signal) // as many pipelines and calls may run inside of the step
+  if (outer.aborted) limit.abort(outer.reason)
+  else if (!final) limits.push(limit)
+  return limit
 }
 
 /** Runs an attempt with observers around it, where those are the whole onion; its end is told in the step's own context. */

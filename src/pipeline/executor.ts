@@ -53,7 +53,9 @@ export class Executor implements Ends {
     if (this.run.isStopped) return
     this.run.isStopped = true
     this.ready.clear()
-    this.run.controller.abort(reason)
+    const { controller, limits } = this.run
+    controller.abort(reason)
+    for (const limit of limits) limit.abort(controller.signal.reason)
     for (const go of this.returning.values()) go(false)
     this.returning.clear()
     this.fill()

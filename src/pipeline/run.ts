@@ -4,8 +4,7 @@ import { setMaxListeners } from 'node:events'
 import type { Attributes } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import { createTask } from '../kernel/create-task.ts'
-import type { Outcome } from '../kernel/outcome.ts'
-import { rejectReason } from '../kernel/outcome.ts'
+import { type Outcome, rejectReason } from '../kernel/outcome.ts'
 import { currentTask, inside, surroundings } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
@@ -42,6 +41,8 @@ export class Run implements Reported, StepsOf {
   readonly failures: StepFailure[] = []
   /** The signal of all steps. */
   readonly controller = new AbortController()
+  /** Of the attempts that have a time-out. They stop with the run also when they have ended: what they started may go on. */
+  readonly limits: AbortController[] = []
   /** Nothing more is started: a step failed, or the caller's signal was aborted. */
   isStopped = false
   id: string
@@ -101,14 +102,11 @@ export class Run implements Reported, StepsOf {
     }
     this.id ||= this.resume?.runId ?? randomUUID()
     this.startedAt = performance.now()
-    const { pipeline } = this
-    this.details = { 'pipeline.name': pipeline, 'pipeline.run_id': this.id }
+    const { pipeline, id } = this
+    this.details = { 'pipeline.name': pipeline, 'pipeline.run_id': id }
     const details = { ...this.details, 'pipeline.steps': this.states.length }
-    const task = createTask(
-      'pipeline',
-      { name: pipeline, queue: pipeline, id: this.id, details },
-      { message: this, signal: this.signal, judge: (error) => this.judge(error) },
-    )
+    const rules = { message: this, signal: this.signal, judge: (error: unknown) => this.judge(error) }
+    const task = createTask('pipeline', { name: pipeline, queue: pipeline, id, details }, rules)
     this.task = task
     return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
   }
@@ -136,10 +134,12 @@ export class Run implements Reported, StepsOf {
       throw error
     } finally {
       this.endedAt = performance.now()
-      this.outputs.releaseAll() // whoever keeps the report, or the task, keeps no outputs
+      // Whoever keeps the report, or the task, keeps nothing of what the steps were given and have made.
       this.input = undefined
+      this.limits.length = 0
+      this.outputs.releaseAll()
       for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
-      task.endDetails = analyse(this.onion, task, this)
+      analyse(this.onion, task, this)
     }
   }
 

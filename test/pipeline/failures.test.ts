@@ -1,5 +1,7 @@
 // How a pipeline fails: clearly, once, with nothing left running, open or unheard.
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { around, compose, currentTask, type Middleware, RejectedError, reject } from 'taskspan'
 import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
 import { tracing } from 'taskspan/tracing'
@@ -14,6 +16,9 @@ afterAll(async () => {
   process.off('unhandledRejection', hear)
   expect(unheard).toEqual([])
 })
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 const boom = new Error('boom')
 const fail = () => {
@@ -419,6 +424,27 @@ describe('a time-out', () => {
       .run()
     await errorOf(run)
     expect(run.report().steps.map(({ status }) => status)).toEqual(['cancelled', 'failure'])
+  })
+
+  it('keeps nothing of a step that listens to its signal, once the run has ended', async () => {
+    const seen: WeakRef<object>[] = []
+    for (let n = 0; n < 3; n++) {
+      await pipeline('listens')
+        .step(
+          'waits',
+          ({ signal }) => {
+            const clip = { bytes: new Uint8Array(1_000) }
+            const task = currentTask()
+            signal.addEventListener('abort', () => void [clip, task])
+            seen.push(new WeakRef(clip))
+          },
+          { timeoutMs: 60_000 },
+        )
+        .run()
+    }
+    await turns()
+    collect()
+    expect(seen.map((reference) => reference.deref())).toEqual([undefined, undefined, undefined])
   })
 
   it('lets the abort of the run stop a pipeline that the step has started and not waited for', async () => {

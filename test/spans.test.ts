@@ -9,8 +9,13 @@ import { fakeBroker, recordMetrics } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { record } from './support/record.ts'
+import { gate, turns } from './support/run.ts'
 
 const id = { user_id: 'u-1' }
+const boom = new Error('boom')
+const fail = () => {
+  throw boom
+}
 
 /** Runs `fn` as a task of this telemetry; gives what it returns, or throws what it throws. */
 async function inTask<T>(
@@ -195,6 +200,61 @@ describe('the call', () => {
       expect(await given).toBe(5)
       expect(spans.open).not.toContain('ext.openai.chat')
     })
+  })
+
+  it('follows a promise that only its own then settles, and that cannot be made anew', async () => {
+    const { t, spans } = await record()
+    // As OpenAI's client makes them: the answer is read when somebody asks.
+    class Answer extends Promise<unknown> {
+      constructor(private readonly answer: () => Promise<unknown>) {
+        super((resolve) => resolve(undefined))
+        if (answer.length > 0) throw new TypeError('not by an executor')
+      }
+      // biome-ignore lint/suspicious/noThenProperty: that is what such a client does
+      override then<A, B>(good?: ((value: unknown) => A) | null, bad?: ((error: unknown) => B) | null): Promise<never> {
+        return this.answer().then(good, bad) as Promise<never>
+      }
+    }
+    const answered = gate()
+    await inTask(t, async () => {
+      const good = ext('openai', 'chat', id, () => new Answer(() => answered.opened.then(() => 5)))
+      const bad = ext('openai', 'embed', id, () => new Answer(() => answered.opened.then(() => Promise.reject(boom))))
+      await turns()
+      expect(spans.open).toEqual(expect.arrayContaining(['ext.openai.chat', 'ext.openai.embed']))
+      answered.open()
+      expect(await good).toBe(5)
+      await expect(bad).rejects.toBe(boom)
+    })
+    expect(spans.one('ext.openai.chat').status).toBe('unset')
+    expect(spans.one('ext.openai.embed').status).toBe('error')
+  })
+
+  it('gives a promise with something put on it back itself', async () => {
+    const { t, spans } = await record()
+    await inTask(t, async () => {
+      const run = service('clips.analyse', id, () =>
+        pipeline('analysis')
+          .step('one', () => 1)
+          .run(),
+      )
+      expect(run.report().outcome).toBe('running')
+      expect(spans.open).toContain('clips.analyse')
+      expect(await run).toEqual({ one: 1 })
+    })
+    expect(spans.open).toEqual([])
+  })
+
+  it.each([
+    ['throws', fail, []],
+    ['never calls back', () => undefined, ['clips.analyse']],
+  ])('is not harmed by a class of promises whose then %s', async (_, then, open) => {
+    const { t, spans } = await record()
+    class Odd extends Promise<number> {}
+    Object.defineProperty(Odd.prototype, 'then', { value: then })
+    const odd = new Odd((resolve) => resolve(1))
+    const given = await inTask(t, () => [service('clips.analyse', id, () => odd)])
+    expect(given[0]).toBe(odd)
+    expect(spans.open).toEqual(open)
   })
 
   it('does not start what starts when it is awaited', async () => {

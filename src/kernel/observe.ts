@@ -2,14 +2,12 @@
 import { isPromise } from 'node:util/types'
 import type { Context } from '@opentelemetry/api'
 import type { TaskEvent } from './event.ts'
-import { fault, guard } from './faults.ts'
+import { fault } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
+import { asAwaited, followed, promiseThen, type Told } from './promises.ts'
 import { inside, runInContext, type Surroundings } from './scope.ts'
 import type { Next, Task } from './task.ts'
 import { entrusted } from './task-context.ts'
-
-// As `await` does: what a promise has as its own `then` could be anybody's, and asking it may be what starts a query.
-const { then } = Promise.prototype
 
 /** What an observer keeps from start to end; with `context`, that context is active in between. */
 export interface Started {
@@ -112,12 +110,7 @@ function end({ chain, states, task }: Watched, ending: Ending): void {
 }
 
 function follow(run: Run<Next, Promise<unknown>>): Promise<unknown> {
-  return endedBy(safely(run.call), run)
-}
-
-function endedBy(promise: Promise<unknown>, run: Watched): Promise<unknown> {
-  return then.call(
-    promise,
+  return safely(run.call).then(
     (result) => {
       end(run, succeeded(run.task))
       return result
@@ -136,7 +129,7 @@ function tell(run: Run<Attended, void>): void {
     call.threw(error)
   }
   try {
-    then.call(
+    promiseThen.call(
       Promise.resolve(call.call()),
       (result) => {
         end(run, succeeded(task))
@@ -152,7 +145,7 @@ function tell(run: Run<Attended, void>): void {
 /** A handler may be synchronous, and may throw synchronously; from here on there are only promises. */
 export function safely(core: Next): Promise<unknown> {
   try {
-    return Promise.resolve(core())
+    return asAwaited(Promise.resolve(core()))
   } catch (error) {
     return Promise.reject(error)
   }
@@ -178,20 +171,14 @@ function called<T>(run: Run<() => T, Called<T>>): Called<T> {
     end(run, failed(run.task, error))
     return { error }
   }
-  if (isPromise(value)) return { value: followed(value, run) as T }
+  if (isPromise(value)) return { value: followed(value, 'spans', tellOf(run)) as T }
   end(run, succeeded(run.task))
   return { value }
 }
 
-function followed(promise: Promise<unknown>, run: Watched): Promise<unknown> {
-  const next = guard('spans', 'follow', () => endedBy(promise, run))
-  if (next === undefined) {
-    end(run, succeeded(run.task))
-    return promise
+function tellOf(run: Watched): Told {
+  return {
+    returned: () => end(run, succeeded(run.task)),
+    threw: (error) => end(run, failed(run.task, error)),
   }
-  // A plain promise goes on as its successor, so that a rejection that nobody handles is still seen as one. A client's own
-  // kind of promise (a request that can be cancelled) is given back itself; its methods are part of the result.
-  if (Object.getPrototypeOf(promise) === Promise.prototype) return next
-  next.catch(() => {})
-  return promise
 }

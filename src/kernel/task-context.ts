@@ -78,8 +78,8 @@ export function entrusted(): void {
 }
 
 /**
- * The context that was just entered for a task, and takes its span; undefined where other code has run in it, or where the context
- * manager has made one of its own.
+ * The context that was just entered for a task, and takes its span; undefined where other code has run in it, or where
+ * the context manager has made one of its own.
  */
 export function justEntered(task: Task): TaskContext | undefined {
   const own = entered

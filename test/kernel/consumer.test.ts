@@ -1,6 +1,15 @@
 // The flow: message -> task -> onion(handler) -> settle, with adapters and messages that misbehave.
 import { context, createContextKey, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
-import { type Adapter, consumer, currentTask, type Ending, type Middleware, reject, type TaskFields } from 'taskspan'
+import {
+  type Adapter,
+  compose,
+  consumer,
+  currentTask,
+  type Ending,
+  type Middleware,
+  reject,
+  type TaskFields,
+} from 'taskspan'
 import { bind, logging } from 'taskspan/logging'
 import { recordLogs, recordSpans } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
@@ -275,7 +284,9 @@ it.each([
       turns().then(() => 5),
       { then },
     )
-  expect(await runner(tracing())({}, async () => await odd())).toBe(5)
-  expect(await runner(tracing())({}, odd as never)).toBe(5)
+  const own: Middleware = async (_, next) => next()
+  for (const middleware of [compose(), tracing(), own, compose(tracing(), own), compose(own, tracing())]) {
+    expect(await runner(middleware)({}, odd as never)).toBe(5)
+  }
   expect(spans.open).toEqual([])
 })

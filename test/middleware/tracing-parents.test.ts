@@ -6,7 +6,7 @@ import { type RecordedSpan, recordSpans } from 'taskspan/testing'
 import { detach, injectHeaders, type ParentMode, type TracingOptions, tracing } from 'taskspan/tracing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { faultsOf } from '../support/faults.ts'
-import { runner, SENDER, SPAN_ID, TRACE_ID, turns } from '../support/run.ts'
+import { gate, runner, SENDER, SPAN_ID, TRACE_ID, turns } from '../support/run.ts'
 
 async function spanOf(options: TracingOptions, fields: Partial<TaskFields> = { carrier: SENDER }) {
   await using spans = recordSpans()
@@ -176,6 +176,26 @@ describe('detach()', () => {
     expect(span.links).toMatchObject([{ traceId: task.traceId, spanId: task.spanId }])
     expect(span.traceId).not.toBe(task.traceId)
     expect(spans.one('cache').parent).toBe(span)
+  })
+
+  it("gives a client's own kind of promise, or one with something put on it, back itself", async () => {
+    await using spans = recordSpans()
+    class Job extends Promise<number> {
+      // biome-ignore lint/suspicious/noThenProperty: whatever a class may do
+      override then(): never {
+        throw new Error('not asked for')
+      }
+    }
+    const odd = new Job((resolve) => resolve(5))
+    expect([detach(() => odd)][0]).toBe(odd)
+    expect(spans.open).toEqual([])
+    const done = gate()
+    const job = Object.assign(done.opened, { cancel: () => 'cancelled' })
+    expect(detach(() => job)).toBe(job)
+    expect(spans.open).toHaveLength(1)
+    done.open()
+    await job
+    expect(spans.open).toEqual([])
   })
 
   it('starts from the root but for the bound keys', async () => {

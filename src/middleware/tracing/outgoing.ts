@@ -1,8 +1,10 @@
 // Work that leaves a task: headers for outgoing HTTP, and work that outlives its handler.
+import { isPromise } from 'node:util/types'
 import { context, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { guard } from '../../kernel/faults.ts'
 import { SPAN } from '../../kernel/names.ts'
 import { describeError } from '../../kernel/outcome.ts'
+import { followed } from '../../kernel/promises.ts'
 import { injectCarrier } from '../../kernel/propagation.ts'
 import { currentScope, runInScope } from '../../kernel/scope.ts'
 import { currentTracer } from '../../kernel/tracer.ts'
@@ -52,18 +54,8 @@ export function detach<T>(fn: () => T): T {
     end({ error })
     throw error
   }
-  if (result instanceof Promise) {
-    // The promise handed out is the one that rejects: a rejection that nobody handles must not become a silent one.
-    return result.then(
-      (value: unknown) => {
-        end()
-        return value
-      },
-      (error: unknown) => {
-        end({ error })
-        throw error
-      },
-    ) as T
+  if (isPromise(result)) {
+    return followed(result, 'tracing', { returned: () => end(), threw: (error) => end({ error }) }) as T
   }
   end()
   return result

@@ -9,15 +9,17 @@ const MAX_STEPS = 100
 const MAX_PATH = 4_000
 
 /**
- * Tells the observers, as the event `pipeline.analysis`: lists of equal length, so that 100 steps stay four attributes.
+ * For the end of the pipeline's span and the metric of the critical path; and for the event `pipeline.analysis`, as lists of
+ * equal length, so that 100 steps stay four attributes.
  *
- * @returns what stands at the end of the pipeline's span, and in the metric of the critical path
+ * @param more what else stands at the end of the span
  */
 export function analyse(
   onion: Middleware,
   task: Task,
   { states, graph }: Pick<Reported, 'states' | 'graph'>,
-): Attributes {
+  more?: Attributes,
+): void {
   const { path, lengthMs, slackMs } = criticalPath(states, graph.needs, graph.order)
   const { text, isCut } = joined(path, states)
   const shown = withLeast(slackMs)
@@ -28,12 +30,13 @@ export function analyse(
     'pipeline.analysis.waits_ms': of((state) => state.waitMs),
     'pipeline.analysis.slacks_ms': list(shown, (at) => slackMs[at] as number),
   }
-  notify(onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
-  return {
+  task.endDetails = {
     'pipeline.critical_path': text,
     'pipeline.critical_path_ms': round(lengthMs),
     ...(isCut && { truncated: true }),
+    ...more,
   }
+  notify(onion, { kind: 'note', task, level: 'debug', name: 'pipeline.analysis', details })
 }
 
 /** Those with the least slack, in their order: they are what a reader looks for. */

@@ -81,7 +81,7 @@ export class TracedRun implements Reported, StepsOf {
       throw error
     } finally {
       this.endedAt = performance.now()
-      task.endDetails = { ...analyse(this.onion, task, this), 'pipeline.steps': this.states.length }
+      analyse(this.onion, task, this, { 'pipeline.steps': this.states.length })
     }
   }
 

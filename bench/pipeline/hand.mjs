@@ -4,10 +4,11 @@ import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 
 const tracer = trace.getTracer('hand')
 
-export async function prepare(steps) {
+/** @param options.named whether a step is given what it needs under its names, as ours is, instead of as a list */
+export async function prepare(steps, { named }) {
   const dependants = steps.map(() => [])
   for (const [at, { needs }] of steps.entries()) for (const need of needs) dependants[need].push(at)
-  const body = async (outputs, at) => outputs.length + at
+  const body = named ? async ({ input }, at) => input + at : async (outputs, at) => outputs.length + at
 
   return () => {
     const runId = randomUUID()
@@ -53,7 +54,8 @@ export async function prepare(steps) {
           parent,
         )
         spans[at] = span.spanContext()
-        const given = needs.map((need) => outputs[need])
+        const given = named ? { input: 1 } : needs.map((need) => outputs[need])
+        if (named) for (const need of needs) given[steps[need].id] = outputs[need]
         context
           .with(trace.setSpan(parent, span), () => body(given, at))
           .then(

@@ -16,7 +16,7 @@ export async function run({ smoke, progress }) {
 async function ofShape(shape, smoke, progress) {
   const [small, large] = smoke ? [200, 400] : [1_000, 10_000]
   const at = (name, size = small) => `${name}:${shape}:${size}`
-  const contenders = [at('hand'), at('p-graph'), at('ours'), at('ours-all'), at('ours', large)]
+  const contenders = [at('hand'), at('hand-named'), at('p-graph'), at('ours'), at('ours-all'), at('ours', large)]
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders,
@@ -24,9 +24,10 @@ async function ofShape(shape, smoke, progress) {
     question: { count: smoke ? 400 : 5_000 },
     progress: (text) => progress(`${shape}, ${text}`),
   })
-  const [hand, pGraph, ours, all, tenfold] = contenders.map((name) => answers[name])
+  const [hand, named, pGraph, ours, all, tenfold] = contenders.map((name) => answers[name])
   return [
     { what: `${shape}: by hand`, value: typical(hand), unit: 'us' },
+    { what: `${shape}: by hand, outputs under their names`, ...ratio(named, hand), unit: 'x hand' },
     { what: `${shape}: p-graph`, ...ratio(pGraph, hand), unit: 'x hand' },
     { what: `${shape}: taskspan, spans`, ...ratio(ours, hand), unit: 'x hand', target: 1.25 },
     { what: `${shape}: taskspan, everything`, ...ratio(all, hand), unit: 'x hand', target: 2 },

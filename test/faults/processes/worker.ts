@@ -163,6 +163,8 @@ function endOnSignal(closable: Closable): void {
 }
 
 commands.set('report', async () => {
+  // Commands may arrive together: what was released just now ends first.
+  await new Promise((resolve) => setImmediate(resolve))
   const spans = recorded.spans.spans.map(({ status, attributes }) => ({ status, attributes }))
   say({ kind: 'report', report: { spans, metrics: await recorded.metrics.registry.metrics() } })
 })

@@ -4,7 +4,7 @@ import type { Context } from '@opentelemetry/api'
 import type { TaskEvent } from './event.ts'
 import { fault } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
-import { asAwaited, followed, promiseThen, type Told } from './promises.ts'
+import { asAwaited, followed, type Told } from './promises.ts'
 import { inside, runInContext, type Surroundings } from './scope.ts'
 import type { Next, Task } from './task.ts'
 import { entrusted } from './task-context.ts'
@@ -129,14 +129,10 @@ function tell(run: Run<Attended, void>): void {
     call.threw(error)
   }
   try {
-    promiseThen.call(
-      Promise.resolve(call.call()),
-      (result) => {
-        end(run, succeeded(task))
-        call.returned(result)
-      },
-      threw,
-    )
+    asAwaited(Promise.resolve(call.call())).then((result) => {
+      end(run, succeeded(task))
+      call.returned(result)
+    }, threw)
   } catch (error) {
     Promise.reject(error).catch(threw)
   }

@@ -1,15 +1,23 @@
-// Promises that are not ours: told of at their end, and handed on as their owner made them.
+// Promises that are not ours: followed as `await` does, told of at their end, and handed on as their owner made them.
 import { guard } from './faults.ts'
 
-/** The platform's own, as `await` takes it: what somebody has put on a promise under this name could be anything. */
-export const promiseThen = Promise.prototype.then // not exported as `then`: whoever imports a module that has one awaits it
+const { then } = Promise.prototype
 
-/** A promise that settles as `await` says, whatever `then` somebody has put on it. */
-export function asAwaited(promise: Promise<unknown>): Promise<unknown> {
-  return Object.hasOwn(promise, 'then') ? (promiseThen.call(promise) as Promise<unknown>) : promise
+/** Whether nobody has put a `then` of his own in the place of the platform's. */
+function isOfPlatform(promise: Promise<unknown>): boolean {
+  try {
+    return promise.then === Promise.prototype.then
+  } catch {
+    return false
+  }
 }
 
-/** Who is told how a promise has ended. Neither may throw. */
+/** What settles as `await` says, for a promise that `Promise.resolve()` has given; whatever it has as its own `then`. */
+export function asAwaited(promise: Promise<unknown>): Promise<unknown> {
+  return isOfPlatform(promise) ? promise : (then.call(promise) as Promise<unknown>)
+}
+
+/** Who is told, once, how a promise has ended. Neither may throw. */
 export interface Told {
   readonly returned: () => void
   readonly threw: (error: unknown) => void
@@ -18,28 +26,39 @@ export interface Told {
 /**
  * Tells of a promise's end, and gives what its caller is to have of it. Never throws.
  *
- * Of a plain promise that is its successor, so that a rejection that nobody handles is still seen as one. What a client has
- * made of its promise (a class of its own for a request that can be cancelled, a function put on it) is part of the result:
- * that is given back itself.
+ * Of a plain promise that is its successor, with all that was put on it, so that a rejection that nobody handles is still
+ * seen as one. One of a client's own class (a request that can be cancelled) is given back itself. Where such a class has
+ * its own `then`, that is not asked: it may be what starts the work, or what uses up the answer.
  */
-export function followed<T>(promise: Promise<T>, part: string, { returned, threw }: Told): Promise<T> {
-  const isOfPlatform = Object.getPrototypeOf(promise) === Promise.prototype
-  if (isOfPlatform && Object.getOwnPropertyNames(promise).length === 0) {
-    const passed = (result: T): T => {
-      returned()
-      return result
-    }
-    const failed = (error: unknown): never => {
-      threw(error)
-      throw error
-    }
-    return promise.then(passed, failed)
+export function followed<T>(promise: Promise<T>, part: string, told: Told): Promise<T> {
+  const given = guard(part, 'follow', () =>
+    Object.getPrototypeOf(promise) === Promise.prototype ? successor(promise, told) : itself(promise, told),
+  )
+  if (given !== undefined) return given
+  told.returned()
+  return promise
+}
+
+function successor<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T> {
+  const passed = (result: T): T => {
+    returned()
+    return result
   }
-  const isFollowed = guard(part, 'follow', () => {
-    // A class of its own may be settled only by its own `then`: a client that reads the answer when it is asked.
-    ;(isOfPlatform ? promiseThen : promise.then).call(promise, () => returned(), threw)
-    return true
-  })
-  if (!isFollowed) returned()
+  const failed = (error: unknown): never => {
+    threw(error)
+    throw error
+  }
+  const next = then.call(promise, passed as never, failed) as Promise<T>
+  // Names only: under its symbols a promise has what Node knows of it.
+  for (const name of Object.getOwnPropertyNames(promise)) {
+    Object.defineProperty(next, name, Object.getOwnPropertyDescriptor(promise, name) as PropertyDescriptor)
+  }
+  return next
+}
+
+function itself<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T> {
+  if (!isOfPlatform(promise))
+    throw new TypeError(`${promise.constructor.name} has a then() of its own: await it inside of the function.`)
+  promise.then(() => returned(), threw)
   return promise
 }

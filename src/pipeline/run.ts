@@ -134,7 +134,7 @@ export class Run implements Reported, StepsOf {
       throw error
     } finally {
       this.endedAt = performance.now()
-      // Whoever keeps the report, or the task, keeps nothing of what the steps were given and have made.
+      // Whoever keeps the report, or the task, keeps no input, no output, and nobody who waits for a time-out.
       this.input = undefined
       this.limits.length = 0
       this.outputs.releaseAll()

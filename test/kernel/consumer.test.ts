@@ -279,14 +279,13 @@ it.each([
   ],
 ])('a handler may give a promise whose own then %s: the task ends as the promise does', async (_, then) => {
   await using spans = recordSpans()
-  const odd = () =>
-    Object.assign(
-      turns().then(() => 5),
-      { then },
-    )
+  const five = () => turns().then(() => 5)
+  const onIt = () => Object.assign(five(), { then })
+  const below = () => Object.setPrototypeOf(five(), Object.assign(Object.create(Promise.prototype), { then }))
   const own: Middleware = async (_, next) => next()
   for (const middleware of [compose(), tracing(), own, compose(tracing(), own), compose(own, tracing())]) {
-    expect(await runner(middleware)({}, odd as never)).toBe(5)
+    expect(await runner(middleware)({}, onIt as never)).toBe(5)
+    expect(await runner(middleware)({}, below)).toBe(5)
   }
   expect(spans.open).toEqual([])
 })

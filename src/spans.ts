@@ -53,8 +53,8 @@ export function service<const N extends string, A extends SpanAttributes<A>, T>(
  * `taskiq_ext_duration_seconds`; a failure writes the line `ext.failed`.
  *
  * @param attributes at least one identifier among them
- * @param fn gets the span; runs exactly once; may tell what the call has used with {@link usage}. Await in here what has a
- *   `then()` of its own (a query builder, OpenAI's promise): to ask it may start it, so it is not asked from outside
+ * @param fn gets the span; runs exactly once; may tell what the call has used with {@link usage}. Await in here what
+ *   starts only when it is awaited (a query builder)
  * @returns what `fn` returns; what it throws is thrown
  * @example
  * await ext('whisper', 'transcribe', { clip_file_uuid }, async () => {

@@ -8,16 +8,16 @@ import { type Staged, stage } from './support/staged.ts'
 
 // In bytes, about a tenth over what they were when written. Raise one in the commit that needs it, and say there why.
 const BUDGETS: Readonly<Record<string, number>> = {
-  '.': 5_900,
+  '.': 6_000,
   './telemetry': 21_900,
-  './tracing': 9_000,
+  './tracing': 9_200,
   './metrics': 11_000,
   './logging': 10_000,
   './bullmq': 16_300,
   './amqp': 12_200,
   './cron': 17_000,
   './pipeline': 19_600,
-  './spans': 9_800,
+  './spans': 10_000,
   './sdk': 18_600,
   './register': 15_800,
   './watch': 29_800,

@@ -7,9 +7,9 @@ import { ext, service, sse, usage } from 'taskspan/spans'
 import { telemetry } from 'taskspan/telemetry'
 import { fakeBroker, recordMetrics } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { record } from './support/record.ts'
-import { turns } from './support/run.ts'
+import { gate, turns } from './support/run.ts'
 
 const id = { user_id: 'u-1' }
 const boom = new Error('boom')
@@ -201,8 +201,7 @@ describe('the call', () => {
     })
   })
 
-  it('does not ask the own then of a class of promises: it may start the work, or use up the answer', async () => {
-    const { t, spans, faults } = await record()
+  describe('around a class of promises with a then of its own, which may start the work or use up the answer', () => {
     let asked = 0
     // As OpenAI's client makes them: whoever asks reads the answer, and nobody can make one anew.
     class Answer extends Promise<unknown> {
@@ -216,18 +215,68 @@ describe('the call', () => {
         return this.answer().then(good, bad) as Promise<never>
       }
     }
-    const call = new Answer(() => Promise.reject(boom))
-    await inTask(t, async () => {
-      const given = [ext('openai', 'chat', id, () => call)]
-      expect(given[0]).toBe(call)
-      await turns()
-      expect(asked).toBe(0)
-      expect(spans.open).not.toContain('ext.openai.chat') // it has measured the making
-      expect(await faults()).toBe(1) // and says so
-      await expect(ext('openai', 'embed', id, async () => await call)).rejects.toBe(boom)
-      expect(asked).toBe(1)
+    beforeEach(() => {
+      asked = 0
     })
-    expect(spans.one('ext.openai.embed').status).toBe('error')
+
+    it.each([
+      ['returns', () => Promise.resolve(5), { value: 5 }, 'unset'],
+      ['rejects', () => Promise.reject(boom), { error: boom }, 'error'],
+    ])('hears what its caller hears: it %s', async (_, answer, expected, status) => {
+      const { t, spans, faults } = await record()
+      await inTask(t, async () => {
+        const answered = gate()
+        const call = ext('openai', 'chat', id, () => new Answer(() => answered.opened.then(answer)))
+        const heard = (async () => await call)().then(
+          (value) => ({ value }),
+          (error: unknown) => ({ error }),
+        )
+        await turns()
+        expect(spans.open).toContain('ext.openai.chat')
+        answered.open()
+        expect(await heard).toEqual(expected)
+        expect(Object.hasOwn(call, 'then')).toBe(false)
+      })
+      expect(asked).toBe(1)
+      expect(spans.one('ext.openai.chat').status).toBe(status)
+      expect(await faults()).toBe(0)
+    })
+
+    it('asks nothing where its caller does not, and says that it has not waited', async () => {
+      const { t, spans, faults } = await record()
+      const call = new Answer(() => Promise.reject(boom))
+      await inTask(t, async () => {
+        const given = [ext('openai', 'chat', id, () => call)]
+        expect(given[0]).toBe(call)
+        await turns()
+        expect(spans.open).not.toContain('ext.openai.chat')
+      })
+      expect(asked).toBe(0)
+      expect(Object.hasOwn(call, 'then')).toBe(false)
+      expect(await faults()).toBe(1)
+    })
+
+    it('is not harmed by one whose then throws', async () => {
+      const { t, spans } = await record()
+      const call = new Answer(() => {
+        throw boom
+      })
+      await inTask(t, async () => {
+        await expect(async () => await ext('openai', 'chat', id, () => call)).rejects.toBe(boom)
+      })
+      expect(spans.one('ext.openai.chat').status).toBe('error')
+    })
+
+    it('is not harmed by one that is frozen', async () => {
+      const { t, spans, metrics, faults } = await record()
+      const call = Object.freeze(new Answer(() => Promise.resolve(5)))
+      await inTask(t, async () => expect(await ext('openai', 'chat', id, () => call)).toBe(5))
+      await turns()
+      expect(asked).toBe(1)
+      expect(spans.open).toEqual([])
+      expect(await metrics.value('taskiq_ext_duration_seconds_count', { operation: 'chat' })).toBe(1)
+      expect(await faults()).toBe(1)
+    })
   })
 
   it('keeps what was put on a promise', async () => {

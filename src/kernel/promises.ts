@@ -1,5 +1,5 @@
 // Promises that are not ours: followed as `await` does, told of at their end, and handed on as their owner made them.
-import { guard } from './faults.ts'
+import { fault, guard } from './faults.ts'
 
 const { then } = Promise.prototype
 
@@ -28,7 +28,7 @@ export interface Told {
  *
  * Of a plain promise that is its successor, with all that was put on it, so that a rejection that nobody handles is still
  * seen as one. One of a client's own class (a request that can be cancelled) is given back itself. Where such a class has
- * its own `then`, that is not asked: it may be what starts the work, or what uses up the answer.
+ * its own `then`, only the caller asks it: it may be what starts the work, or what uses up the answer.
  */
 export function followed<T>(promise: Promise<T>, part: string, told: Told): Promise<T> {
   const given = guard(part, 'follow', () =>
@@ -56,9 +56,42 @@ function successor<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T
   return next
 }
 
-function itself<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T> {
-  if (!isOfPlatform(promise))
-    throw new TypeError(`${promise.constructor.name} has a then() of its own: await it inside of the function.`)
-  promise.then(() => returned(), threw)
+function itself<T>(promise: Promise<T>, told: Told): Promise<T> {
+  if (isOfPlatform(promise)) promise.then(() => told.returned(), told.threw)
+  else listenIn(promise, told)
   return promise
+}
+
+/**
+ * Hears what its caller hears, who asks at once (by `await`, most often): until then the promise has a `then` that hands
+ * on, once. One that nobody has asked within this turn of the event loop is not waited for, and that is counted.
+ */
+function listenIn(promise: Promise<unknown>, { returned, threw }: Told): void {
+  const own = promise.then
+  const letGo = (): void => void Reflect.deleteProperty(promise, 'then')
+  const hear = (good?: ((value: unknown) => unknown) | null, bad?: ((error: unknown) => unknown) | null): unknown => {
+    clearImmediate(unasked)
+    letGo()
+    const passed = (value: unknown): unknown => {
+      returned()
+      return typeof good === 'function' ? good(value) : value
+    }
+    const failed = (error: unknown): unknown => {
+      threw(error)
+      if (typeof bad !== 'function') throw error
+      return bad(error)
+    }
+    try {
+      return own.call(promise, passed, failed)
+    } catch (error) {
+      threw(error)
+      throw error
+    }
+  }
+  Object.defineProperty(promise, 'then', { value: hear, configurable: true, writable: true })
+  const unasked = setImmediate(() => {
+    letGo()
+    returned()
+    fault('spans', 'follow', new TypeError('a promise with a then() of its own was not awaited at once'))
+  })
 }

@@ -188,6 +188,7 @@ describe('detach()', () => {
     }
     const odd = new Job((resolve) => resolve(5))
     expect([detach(() => odd)][0]).toBe(odd)
+    await turns()
     expect(spans.open).toEqual([])
     const done = gate()
     const job = detach(() => Object.assign(done.opened, { cancel: () => 'cancelled' }))

@@ -4,7 +4,7 @@ import type { Context } from '@opentelemetry/api'
 import type { TaskEvent } from './event.ts'
 import { fault } from './faults.ts'
 import { type Ending, failed, succeeded } from './outcome.ts'
-import { asAwaited, followed, type Told } from './promises.ts'
+import { asAwaited, type EndListener, followed } from './promises.ts'
 import { inside, runInContext, type Surroundings } from './scope.ts'
 import type { Next, Task } from './task.ts'
 import { entrusted } from './task-context.ts'
@@ -33,11 +33,9 @@ export function enter(chain: readonly Observer[], task: Task, next: Next): Promi
   return start(new Run(chain, task, next, follow))
 }
 
-/** A call whose end nobody awaits: it is told of it. Neither `returned` nor `threw` may throw. */
-export interface Attended {
+/** A call whose end nobody awaits: it is told of it. */
+export interface Attended extends EndListener {
   call(): unknown
-  returned(result: unknown): void
-  threw(error: unknown): void
 }
 
 /**
@@ -167,12 +165,12 @@ function called<T>(run: Run<() => T, Called<T>>): Called<T> {
     end(run, failed(run.task, error))
     return { error }
   }
-  if (isPromise(value)) return { value: followed(value, 'spans', tellOf(run)) as T }
+  if (isPromise(value)) return { value: followed(value, 'spans', listenerOf(run)) as T }
   end(run, succeeded(run.task))
   return { value }
 }
 
-function tellOf(run: Watched): Told {
+function listenerOf(run: Watched): EndListener {
   return {
     returned: () => end(run, succeeded(run.task)),
     threw: (error) => end(run, failed(run.task, error)),

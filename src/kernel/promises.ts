@@ -17,10 +17,10 @@ export function asAwaited(promise: Promise<unknown>): Promise<unknown> {
   return isOfPlatform(promise) ? promise : (then.call(promise) as Promise<unknown>)
 }
 
-/** Who is told, once, how a promise has ended. Neither may throw. */
-export interface Told {
-  readonly returned: () => void
-  readonly threw: (error: unknown) => void
+/** Who is told, once, how something has ended. Neither may throw. */
+export interface EndListener {
+  returned(result: unknown): void
+  threw(error: unknown): void
 }
 
 /**
@@ -30,22 +30,32 @@ export interface Told {
  * seen as one. One of a client's own class (a request that can be cancelled) is given back itself. Where such a class has
  * its own `then`, only the caller asks it: it may be what starts the work, or what uses up the answer.
  */
-export function followed<T>(promise: Promise<T>, part: string, told: Told): Promise<T> {
-  const given = guard(part, 'follow', () =>
-    Object.getPrototypeOf(promise) === Promise.prototype ? successor(promise, told) : itself(promise, told),
-  )
+export function followed<T>(promise: Promise<T>, part: string, listener: EndListener): Promise<T> {
+  const given = guard(part, 'follow', () => {
+    if (Object.getPrototypeOf(promise) === Promise.prototype) return successor(promise, listener)
+    if (isOfPlatform(promise)) hear(promise, listener)
+    else hearWithCaller(promise, part, listener)
+    return promise
+  })
   if (given !== undefined) return given
-  told.returned()
+  listener.returned(undefined)
   return promise
 }
 
-function successor<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T> {
+function hear(promise: Promise<unknown>, listener: EndListener): void {
+  promise.then(
+    (result) => listener.returned(result),
+    (error: unknown) => listener.threw(error),
+  )
+}
+
+function successor<T>(promise: Promise<T>, listener: EndListener): Promise<T> {
   const passed = (result: T): T => {
-    returned()
+    listener.returned(result)
     return result
   }
   const failed = (error: unknown): never => {
-    threw(error)
+    listener.threw(error)
     throw error
   }
   const next = then.call(promise, passed as never, failed) as Promise<T>
@@ -56,42 +66,36 @@ function successor<T>(promise: Promise<T>, { returned, threw }: Told): Promise<T
   return next
 }
 
-function itself<T>(promise: Promise<T>, told: Told): Promise<T> {
-  if (isOfPlatform(promise)) promise.then(() => told.returned(), told.threw)
-  else listenIn(promise, told)
-  return promise
-}
-
 /**
  * Hears what its caller hears, who asks at once (by `await`, most often): until then the promise has a `then` that hands
  * on, once. One that nobody has asked within this turn of the event loop is not waited for, and that is counted.
  */
-function listenIn(promise: Promise<unknown>, { returned, threw }: Told): void {
+function hearWithCaller(promise: Promise<unknown>, part: string, listener: EndListener): void {
   const own = promise.then
   const letGo = (): void => void Reflect.deleteProperty(promise, 'then')
-  const hear = (good?: ((value: unknown) => unknown) | null, bad?: ((error: unknown) => unknown) | null): unknown => {
+  const handOn = (good?: ((value: unknown) => unknown) | null, bad?: ((error: unknown) => unknown) | null): unknown => {
     clearImmediate(unasked)
     letGo()
     const passed = (value: unknown): unknown => {
-      returned()
+      listener.returned(value)
       return typeof good === 'function' ? good(value) : value
     }
     const failed = (error: unknown): unknown => {
-      threw(error)
+      listener.threw(error)
       if (typeof bad !== 'function') throw error
       return bad(error)
     }
     try {
       return own.call(promise, passed, failed)
     } catch (error) {
-      threw(error)
+      listener.threw(error)
       throw error
     }
   }
-  Object.defineProperty(promise, 'then', { value: hear, configurable: true, writable: true })
+  Object.defineProperty(promise, 'then', { value: handOn, configurable: true, writable: true })
   const unasked = setImmediate(() => {
     letGo()
-    returned()
-    fault('spans', 'follow', new TypeError('a promise with a then() of its own was not awaited at once'))
+    listener.returned(undefined)
+    fault(part, 'follow', new TypeError('a promise with a then() of its own was not awaited at once'))
   })
 }

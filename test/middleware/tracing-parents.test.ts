@@ -187,9 +187,11 @@ describe('detach()', () => {
       }
     }
     const odd = new Job((resolve) => resolve(5))
+    const unfollowed = faultsOf('tracing', 'follow')
     expect([detach(() => odd)][0]).toBe(odd)
     await turns()
     expect(spans.open).toEqual([])
+    expect(unfollowed()).toBe(1)
     const done = gate()
     const job = detach(() => Object.assign(done.opened, { cancel: () => 'cancelled' }))
     expect(job.cancel()).toBe('cancelled')

@@ -1,17 +1,14 @@
 // What stands on a span: attributes at the start, and status, outcome and exception at the end. Bounded.
-import { type Attributes, type AttributeValue, type Span, SpanStatusCode } from '@opentelemetry/api'
+import { type Attributes, type Span, SpanStatusCode } from '@opentelemetry/api'
 import { cut } from '../../kernel/cut.ts'
 import type { TaskEvent } from '../../kernel/event.ts'
 import { atOnce, fault, guard } from '../../kernel/faults.ts'
 import { ATTR, type SpanNames } from '../../kernel/names.ts'
 import { describeError, type Ending, isError, rejectReason } from '../../kernel/outcome.ts'
 import { isCall, type Task } from '../../kernel/task.ts'
+import { bounded, takeOver } from './bounds.ts'
 
-// No span over 64 KiB: 24 KiB for the error, 24 KiB for the user's own attributes, the rest for ours.
-const MAX_TEXT = 4_096
 const MAX_ID = 512
-const MAX_ITEMS = 64
-const MAX_USER_BYTES = 24_576
 
 export function startAttributes(
   task: Task,
@@ -105,17 +102,7 @@ function addUserAttributes(
   more: (task: Task) => Attributes | undefined,
 ): void {
   const added = guard('tracing', 'attributes', () => Object.entries(atOnce(more(task)) ?? {})) ?? []
-  let left = MAX_USER_BYTES
-  let kept = 0
-  for (const [key, value] of added.slice(0, MAX_ITEMS)) {
-    const short = bounded(value)
-    left -= Buffer.byteLength(key) + sizeOf(short)
-    if (left < 0) break
-    attributes[key] = short
-    kept++
-    if (short !== value) attributes[names.truncated] = true
-  }
-  if (kept < added.length) attributes[names.truncated] = true
+  if (!takeOver(added, attributes)) attributes[names.truncated] = true
 }
 
 /** Ends a span with what its ending says. Each part may fail alone: a span is ended whatever happens before. */
@@ -176,25 +163,7 @@ export function lostSpan(span: Span, names: SpanNames, at: number): void {
   guard('tracing', 'end', () => span.end(at))
 }
 
-export const LOST = 'The attempt ended without a word: its worker died or lost the lock. Its real start is not known.'
-
-/** The value itself, or a copy that is cut. */
-function bounded(value: AttributeValue | undefined): AttributeValue | undefined {
-  if (typeof value === 'string') return cut(value, MAX_TEXT)
-  if (!Array.isArray(value) || sizeOf(value) <= MAX_TEXT) return value
-  return value
-    .slice(0, MAX_ITEMS)
-    .map((item) => (typeof item === 'string' ? cut(item, MAX_TEXT / MAX_ITEMS) : item)) as AttributeValue
-}
-
-function sizeOf(value: AttributeValue | undefined): number {
-  if (typeof value === 'string') return Buffer.byteLength(value)
-  if (!Array.isArray(value)) return 8
-  return (value as readonly unknown[]).reduce<number>(
-    (sum, item) => sum + (typeof item === 'string' ? Buffer.byteLength(item) : 8),
-    0,
-  )
-}
+const LOST = 'The attempt ended without a word: its worker died or lost the lock. Its real start is not known.'
 
 function iso(ms: number): string {
   const date = new Date(ms)

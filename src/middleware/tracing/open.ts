@@ -93,6 +93,7 @@ function always<T>(value: T): () => T {
 }
 
 const MAX_LOST_SPANS = 5
+
 function modeOf(task: Task, { parent = 'child', maxTraceAgeMs }: TracingOptions): ParentMode {
   if (typeof parent === 'function') {
     const chosen = guard('tracing', 'parent', () => {

@@ -1,9 +1,10 @@
 // What a run says of itself at its end: its critical path, and each step's duration, wait and slack.
 import type { Attributes } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
+import { round } from '../kernel/round.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { criticalPath } from './critical-path.ts'
-import { type Reported, round, type StepState } from './report.ts'
+import type { Reported, StepState } from './report.ts'
 
 const MAX_STEPS = 100
 const MAX_PATH = 4_000

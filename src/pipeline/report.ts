@@ -1,5 +1,6 @@
 // What a run did, step by step: kept while it runs, readable at any time.
 import type { SpanContext } from '@opentelemetry/api'
+import { round } from '../kernel/round.ts'
 import { criticalPath, type Timed } from './critical-path.ts'
 import type { Graph } from './graph.ts'
 
@@ -110,9 +111,4 @@ export function reportOf(run: Reported): PipelineReport {
       progress: state.progress,
     })),
   }
-}
-
-/** Hundredths of a ms: enough for a reader, and short in a span. */
-export function round(ms: number): number {
-  return Math.round(ms * 100) / 100
 }

@@ -1,9 +1,10 @@
 // A step's attempt as a task: its names, numbers and links, whoever runs the graph.
 import type { Attributes, Link, SpanContext } from '@opentelemetry/api'
 import { createTask } from '../kernel/create-task.ts'
+import { round } from '../kernel/round.ts'
 import type { Task, TaskLog } from '../kernel/task.ts'
 import { plainLog } from './log.ts'
-import { round, type StepState } from './report.ts'
+import type { StepState } from './report.ts'
 
 const MAX_LINKS = 32
 const MAX_REASON = 256

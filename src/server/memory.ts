@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
+import { round } from '../kernel/round.ts'
 import type { Desk, Route } from './route.ts'
 
 const RESOLUTION_MS = 20
@@ -38,6 +39,6 @@ function memoryLimit(): number | undefined {
 
 function viewLag(lag: IntervalHistogram): object {
   // What is recorded is the time between two looks: the lag is what that is over their distance. Nothing recorded is NaN.
-  const ms = (ns: number): number => Math.round(Math.max(0, (ns || 0) / 1e6 - RESOLUTION_MS) * 100) / 100
+  const ms = (ns: number): number => round(Math.max(0, (ns || 0) / 1e6 - RESOLUTION_MS))
   return { mean: ms(lag.mean), p50: ms(lag.percentile(50)), p99: ms(lag.percentile(99)), max: ms(lag.max) }
 }

@@ -6,6 +6,7 @@ import type { TaskEvent } from '../../kernel/event.ts'
 import { guard } from '../../kernel/faults.ts'
 import { describeError, type Ending, type Outcome, rejectReason } from '../../kernel/outcome.ts'
 import { extract } from '../../kernel/propagation.ts'
+import { round } from '../../kernel/round.ts'
 import type { Task } from '../../kernel/task.ts'
 import { type LogFields, taskFields } from './fields.ts'
 import type { OwnLines } from './own-lines.ts'
@@ -147,10 +148,6 @@ export function write(logger: Logger, level: Level, fields: () => LogFields, mes
   guard('logging', 'write', () => {
     if (logger.isLevelEnabled(level)) logger[level](fields(), message)
   })
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100
 }
 
 /** The context that a message carried, for its correlation keys. */

@@ -4,6 +4,7 @@ import { type Logger, pino } from 'pino'
 import { fault } from '../../kernel/faults.ts'
 import { maskUrls } from '../../kernel/mask.ts'
 import type { Ending } from '../../kernel/outcome.ts'
+import { round } from '../../kernel/round.ts'
 import { currentScope } from '../../kernel/scope.ts'
 import type { Task } from '../../kernel/task.ts'
 import { mixin } from './fields.ts'
@@ -77,7 +78,7 @@ export function ownLines(given: Logger, logger: Logger, redact: Redact): OwnLine
     succeeded(task, { durationMs }) {
       const fields = fieldsOf(task, redact)
       if (fields === undefined) return false
-      const ended = `,"outcome":"success","duration_ms":${Math.round(durationMs * 100) / 100}`
+      const ended = `,"outcome":"success","duration_ms":${round(durationMs)}`
       return write(LEVEL.info, fields + ended, succeeded)
     },
   }

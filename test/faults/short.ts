@@ -1,5 +1,4 @@
 // The short form of each row, as tests: taskspan survives all of it, and the careless contender shows that the row can tell.
-import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { amqpUrl } from '../support/rabbitmq.ts'
 import { bullmqPrefix, redisUrl } from '../support/redis.ts'
@@ -18,16 +17,9 @@ const brokersOf = async (place: Place): Promise<BrokerUrls> => ({
   amqp: place === 'RabbitMQ' ? await amqpUrl() : '',
 })
 
-const fileOf = (place: Place): URL => new URL(`${place.toLowerCase().replace(' ', '-')}.test.ts`, import.meta.url)
-
 /** The tests of one place: each has a file of its own, so that they run side by side. */
 export function shortForm(place: Place): void {
   const rows = FAULTS.filter(({ places }) => places.includes(place))
-
-  it('each place has its file', () => {
-    const places = new Set(FAULTS.flatMap((fault) => fault.places))
-    expect([...places].filter((one) => !existsSync(fileOf(one)))).toEqual([])
-  })
 
   describe('taskspan survives', () => {
     it.each(rows)('$name', { timeout: 180_000 }, async (fault) => {

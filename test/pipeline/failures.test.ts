@@ -317,6 +317,11 @@ describe('retries', () => {
 })
 
 describe('a time-out', () => {
+  /** Goes on until it is stopped. */
+  const nested = pipeline('nested')
+    .step('waits', ({ signal }) => once(signal, 'abort'))
+    .step('next', ['waits'], () => {})
+
   it('ends a step that never settles, and names it', async () => {
     const error = await errorOf(
       pipeline('hang')
@@ -357,9 +362,6 @@ describe('a time-out', () => {
 
   it('stops what runs inside of that attempt: a nested pipeline, with no signal passed to it', async () => {
     const inner: Promise<unknown>[] = []
-    const nested = pipeline('nested')
-      .step('waits', ({ signal }) => once(signal, 'abort'))
-      .step('next', ['waits'], () => {})
     const run = pipeline('outer')
       .step(
         'limited',
@@ -383,9 +385,9 @@ describe('a time-out', () => {
     const warned: unknown[] = []
     const warn = (warning: Error) => void warned.push(warning.name)
     process.on('warning', warn)
-    const nested = pipeline('nested').step('waits', () => turns())
+    const brief = pipeline('brief').step('waits', () => turns())
     await pipeline('many')
-      .step('limited', () => Promise.all(Array.from({ length: 30 }, () => nested.run())), { timeoutMs: 5_000 })
+      .step('limited', () => Promise.all(Array.from({ length: 30 }, () => brief.run())), { timeoutMs: 5_000 })
       .run()
     await turns()
     process.off('warning', warn)
@@ -449,9 +451,6 @@ describe('a time-out', () => {
 
   it('lets the abort of the run stop a pipeline that the step has started and not waited for', async () => {
     const inner: Promise<unknown>[] = []
-    const nested = pipeline('nested')
-      .step('waits', ({ signal }) => once(signal, 'abort'))
-      .step('next', ['waits'], () => {})
     const run = pipeline('outer')
       .step('starts', () => void inner.push(nested.run().catch((error: unknown) => error)), { timeoutMs: 60_000 })
       .step('fails', ['starts'], fail)

@@ -1,6 +1,7 @@
 // A ready-counter loop as one writes it by hand, with spans that have the same attributes, links and active context.
 import { randomUUID } from 'node:crypto'
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { longestPath } from './longest-path.mjs'
 
 const tracer = trace.getTracer('hand')
 
@@ -24,6 +25,7 @@ export async function prepare(steps, { named }) {
     const open = steps.map(({ needs }) => needs.length)
     const outputs = new Array(steps.length)
     const spans = new Array(steps.length)
+    const path = longestPath(steps)
     let left = steps.length
     return new Promise((resolve, reject) => {
       const end = (span, outcome, error) => {
@@ -35,8 +37,13 @@ export async function prepare(steps, { named }) {
         }
         span.end()
       }
+      const endPipeline = (outcome) => {
+        pipeline.setAttributes({ 'taskiq.outcome': outcome, 'taskiq.pipeline.outcome': outcome, ...path.attributes() })
+        pipeline.end()
+      }
       const start = (at, readyAt) => {
         const { id, needs } = steps[at]
+        const startedAt = performance.now()
         const span = tracer.startSpan(
           `step.${id}`,
           {
@@ -47,7 +54,7 @@ export async function prepare(steps, { named }) {
               'taskiq.step.id': id,
               'taskiq.step.attempt': 1,
               'taskiq.step.needs': needs.slice(0, 64).map((need) => steps[need].id),
-              'taskiq.step.wait_ms': Math.round((performance.now() - readyAt) * 100) / 100,
+              'taskiq.step.wait_ms': Math.round((startedAt - readyAt) * 100) / 100,
             },
             links: needs.slice(0, 32).map((need) => ({ context: spans[need] })),
           },
@@ -63,15 +70,16 @@ export async function prepare(steps, { named }) {
               end(span, 'success')
               outputs[at] = output
               const now = performance.now()
+              path.ended(at, now - startedAt)
               for (const dependant of dependants[at]) if (--open[dependant] === 0) start(dependant, now)
               if (--left === 0) {
-                pipeline.end()
+                endPipeline('success')
                 resolve(outputs.at(-1))
               }
             },
             (error) => {
               end(span, 'failure', error)
-              pipeline.end()
+              endPipeline('failure')
               reject(error)
             },
           )

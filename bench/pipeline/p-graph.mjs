@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { PGraph } from 'p-graph'
+import { longestPath } from './longest-path.mjs'
 
 const tracer = trace.getTracer('p-graph')
 
@@ -22,8 +23,10 @@ export async function prepare(steps) {
     const parent = trace.setSpan(context.active(), pipeline)
     const outputs = new Array(steps.length)
     const spans = new Array(steps.length)
+    const path = longestPath(steps)
     const one = async (at) => {
       const { id, needs } = steps[at]
+      const startedAt = performance.now()
       const span = tracer.startSpan(
         `step.${id}`,
         {
@@ -54,13 +57,17 @@ export async function prepare(steps) {
         span.setAttribute('taskiq.outcome', outcome)
         span.setAttribute('taskiq.step.outcome', outcome)
         span.end()
+        path.ended(at, performance.now() - startedAt)
       }
     }
     // A PGraph runs once: making it belongs to the run.
     const nodes = new Map(steps.map(({ id }, at) => [id, { run: () => one(at) }]))
+    let outcome = 'failure'
     try {
       await new PGraph(nodes, edges).run()
+      outcome = 'success'
     } finally {
+      pipeline.setAttributes({ 'taskiq.outcome': outcome, 'taskiq.pipeline.outcome': outcome, ...path.attributes() })
       pipeline.end()
     }
     return outputs.at(-1)

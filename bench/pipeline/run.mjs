@@ -20,7 +20,7 @@ async function ofShape(shape, smoke, progress) {
   const answers = await inRounds({
     script: new URL('contender.mjs', import.meta.url),
     contenders,
-    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 1, rounds: 24, budgetMs: 26_000 }),
+    ...(smoke ? { generations: 1, rounds: 1 } : { generations: 4, rounds: 8, budgetMs: 40_000 }),
     question: { count: smoke ? 400 : 5_000 },
     progress: (text) => progress(`${shape}, ${text}`),
   })

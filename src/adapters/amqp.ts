@@ -5,7 +5,7 @@ import { checkOptions } from '../kernel/errors.ts'
 import type { Middleware } from '../kernel/task.ts'
 import { text } from './amqp/adapter.ts'
 import { type AmqpConsumer, type ConsumeOptions, type ConsumingChannel, startConsumer } from './amqp/consume.ts'
-import { ears, type Report } from './amqp/events.ts'
+import { Ears, type Report } from './amqp/events.ts'
 import { type AmqpObservation, Observation } from './amqp/observe.ts'
 import { queueLabel } from './amqp/read.ts'
 import { type Sender, sender } from './amqp/send.ts'
@@ -70,16 +70,16 @@ export function amqp(...middleware: Middleware[]): Amqp {
   const report: Report = (queue, event, error) =>
     notify(onion, { kind: 'broker', system: 'rabbitmq', queue, event, ...(error !== undefined && { error }) })
   const deadLettered = (queue: string): void => notify(onion, { kind: 'dead_lettered', queue })
-  const heard = ears(report)
-  const around = { middleware: onion, ears: heard, report, deadLettered }
+  const ears = new Ears(report)
+  const around = { middleware: onion, ears, report, deadLettered }
   return {
-    ...sender(onion, heard.hearReturns),
+    ...sender(onion, (channel) => ears.hearReturns(channel)),
     consume: (channel, queue, handler, options = {}) => startConsumer(around, channel, queue, handler, options),
     wrap: (handler, options) => wrapHandler(around, handler, options),
     observe(channel, options = {}) {
       checkOptions('observe', options, { queue: text })
       const { queue } = options
-      return new Observation(heard, report, channel, queue === undefined ? PUBLISHER : queueLabel(queue))
+      return new Observation(ears, report, channel, queue === undefined ? PUBLISHER : queueLabel(queue))
     },
   }
 }

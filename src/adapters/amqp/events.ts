@@ -24,13 +24,6 @@ export interface Listener {
   gone(): void
 }
 
-export interface Ears {
-  /** Tells `listener` until the channel closes or the returned function is called. */
-  listen(channel: object, listener: Listener): () => void
-  /** Reports the messages that come back to this channel, for as long as it lives. */
-  hearReturns(channel: object): void
-}
-
 interface Emitter {
   on(event: string | symbol, listener: (...args: never[]) => void): unknown
   off(event: string | symbol, listener: (...args: never[]) => void): unknown
@@ -55,13 +48,37 @@ interface ConnectionEar extends Ear {
  * connection (Node warns from the eleventh). Errors are heard through `errorMonitor`: an `error` listener would keep
  * amqplib from failing as it fails without us.
  */
-export function ears(report: Report): Ears {
+export class Ears {
   // Weak: a channel that is dropped without being closed must not be kept by us.
-  const channels = new WeakMap<object, ChannelEar>()
-  const connections = new WeakMap<object, ConnectionEar>()
+  private readonly channels = new WeakMap<object, ChannelEar>()
+  private readonly connections = new WeakMap<object, ConnectionEar>()
 
-  function channelEar(channel: object): ChannelEar {
-    const known = channels.get(channel)
+  constructor(private readonly report: Report) {}
+
+  /** Tells `listener` until the channel closes or the returned function is called. */
+  listen(channel: object, listener: Listener): () => void {
+    const ear = this.channelEar(channel)
+    ear.listeners.add(listener)
+    const below = connectionOf(channel)
+    const connection = below && this.connectionEar(below)
+    connection?.listeners.add(listener)
+    return () => {
+      if (!ear.listeners.delete(listener)) return
+      if (ear.listeners.size === 0 && !ear.keepsReturns) {
+        ear.detach()
+        this.channels.delete(channel)
+      }
+      if (connection !== undefined) leave(connection, listener)
+    }
+  }
+
+  /** Reports the messages that come back to this channel, for as long as it lives. */
+  hearReturns(channel: object): void {
+    this.channelEar(channel).keepsReturns = true
+  }
+
+  private channelEar(channel: object): ChannelEar {
+    const known = this.channels.get(channel)
     if (known !== undefined) return known
     const listeners = new Set<Listener>()
     let error: unknown
@@ -70,47 +87,40 @@ export function ears(report: Report): Ears {
         error = cause
       },
       return: (message: Message) => {
-        report(queueLabel(message.fields.exchange || message.fields.routingKey), 'returned')
+        this.report(queueLabel(message.fields.exchange || message.fields.routingKey), 'returned')
         for (const listener of listeners) listener.tell('returned')
       },
       close: () => {
         const told = [...listeners]
-        const connection = connections.get(connectionOf(channel) ?? channel)
+        const connection = this.connections.get(connectionOf(channel) ?? channel)
         listeners.clear()
         detach()
-        channels.delete(channel)
+        this.channels.delete(channel)
         for (const listener of told) listener.gone()
         // amqplib closes the channels first and says only then that, and why, the connection is closed.
-        queueMicrotask(() => closed(told, connection, error))
+        queueMicrotask(() => this.closed(told, connection, error))
       },
     })
     const ear = { listeners, detach, keepsReturns: false }
-    channels.set(channel, ear)
+    this.channels.set(channel, ear)
     return ear
   }
 
-  function closed(told: Listener[], connection: ConnectionEar | undefined, error: unknown): void {
+  private closed(told: readonly Listener[], connection: ConnectionEar | undefined, error: unknown): void {
     for (const listener of told) {
-      report(listener.queue, 'channel_closed', error ?? connection?.error)
-      listener.tell('channel_closed', error ?? connection?.error)
+      this.tell(listener, 'channel_closed', error ?? connection?.error)
       if (connection === undefined) continue
-      if (connection.closed) {
-        report(listener.queue, 'connection_closed', connection.error)
-        listener.tell('connection_closed', connection.error)
-      }
+      if (connection.closed) this.tell(listener, 'connection_closed', connection.error)
       leave(connection, listener)
     }
   }
 
-  function connectionEar(connection: object): ConnectionEar {
-    const known = connections.get(connection)
+  private connectionEar(connection: object): ConnectionEar {
+    const known = this.connections.get(connection)
     if (known !== undefined) return known
     const listeners = new Set<Listener>()
     const each = (event: AmqpEvent, reason?: unknown): void => {
-      for (const listener of listeners) {
-        report(listener.queue, event, reason)
-        listener.tell(event, reason)
-      }
+      for (const listener of listeners) this.tell(listener, event, reason)
     }
     const detach = attach(connection, {
       [errorMonitor]: (cause: unknown) => {
@@ -127,34 +137,18 @@ export function ears(report: Report): Ears {
       listeners,
       closed: false,
       error: undefined,
-      detach() {
-        connections.delete(connection)
+      detach: () => {
+        this.connections.delete(connection)
         detach()
       },
     }
-    connections.set(connection, ear)
+    this.connections.set(connection, ear)
     return ear
   }
 
-  return {
-    listen(channel, listener) {
-      const ear = channelEar(channel)
-      ear.listeners.add(listener)
-      const below = connectionOf(channel)
-      const connection = below && connectionEar(below)
-      connection?.listeners.add(listener)
-      return () => {
-        if (!ear.listeners.delete(listener)) return
-        if (ear.listeners.size === 0 && !ear.keepsReturns) {
-          ear.detach()
-          channels.delete(channel)
-        }
-        if (connection !== undefined) leave(connection, listener)
-      }
-    },
-    hearReturns(channel) {
-      channelEar(channel).keepsReturns = true
-    },
+  private tell(listener: Listener, event: AmqpEvent, error?: unknown): void {
+    this.report(listener.queue, event, error)
+    listener.tell(event, error)
   }
 }
 

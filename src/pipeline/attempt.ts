@@ -127,6 +127,8 @@ export function body(attempt: Attempt, more?: object): unknown {
     const context = contextOf(attempt, more)
     if (skip !== undefined) {
       const reason = await (skip as SkipFunction<object>)(context)
+      // While it was asked, the run may have stopped or the attempt timed out: what is over neither starts nor is skipped.
+      task.signal?.throwIfAborted()
       // `null` is no reason either, though the types know only `undefined`: a step must not be skipped by accident.
       if (reason !== undefined && reason !== null && reason !== false) return skipped(task, String(reason))
     }

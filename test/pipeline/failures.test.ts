@@ -213,6 +213,21 @@ describe('a skip', () => {
     expect(outputs).toEqual({ after: [undefined] })
   })
 
+  it('that is still being decided when the run stops lets nothing start', async () => {
+    const caller = new AbortController()
+    const ran: string[] = []
+    const skip = async () => {
+      caller.abort(boom)
+      return false as const
+    }
+    const run = pipeline('p')
+      .step('asks', () => void ran.push('asks'), { skip })
+      .run(undefined, { signal: caller.signal })
+    expect(await errorOf(run)).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom, failures: [] })
+    expect(ran).toEqual([])
+    expect(run.report().steps).toMatchObject([{ status: 'cancelled' }])
+  })
+
   it('that throws fails its step', async () => {
     const { step, cause } = await errorOf(
       pipeline('p')
@@ -339,6 +354,27 @@ describe('a time-out', () => {
         .run(),
     )
     expect(error.cause).toBeInstanceOf(StepTimeoutError)
+  })
+
+  it.each([false, 'too late'] as const)('ends a skip that answers %s later: its attempt is over', async (answer) => {
+    const asked = gate()
+    const ran: number[] = []
+    const skip = async ({ attempt }: { attempt: number }) => {
+      if (attempt > 1) return false
+      await asked.opened
+      return answer
+    }
+    const again = async ({ attempt }: { attempt: number }) => {
+      ran.push(attempt)
+      asked.open()
+      await turns()
+    }
+    const run = pipeline('slow')
+      .step('asks', again, { timeoutMs: 20, retries: 1, backoff: { initialMs: 0 }, skip })
+      .run()
+    await run
+    expect(ran).toEqual([2])
+    expect(run.report().steps).toMatchObject([{ status: 'success', reason: undefined }])
   })
 
   it('aborts the signal of that attempt alone, and what it throws later is not felt', async () => {

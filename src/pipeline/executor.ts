@@ -120,7 +120,7 @@ export class Executor implements Ends {
     const once = async (n: number): Promise<unknown> => {
       if (n > 1) {
         placed = await this.place(at)
-        if (!placed) throw failure
+        if (!placed || run.isStopped) throw failure // the run may have stopped since it had its place
       }
       attempt = openAttempt(run, at, n, signal)
       const current = attempt

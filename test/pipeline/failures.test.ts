@@ -329,6 +329,30 @@ describe('retries', () => {
       ['failure', 1],
     ])
   })
+
+  it('start no attempt when the run stops in the moment that gives them a place', async () => {
+    const ran: string[] = []
+    const [failed, ended] = [gate(), gate()]
+    const run = pipeline('moment')
+      .options({ concurrency: 2 })
+      .step(
+        'flaky',
+        ({ attempt }) => {
+          ran.push(`flaky ${attempt}`)
+          failed.open()
+          if (attempt === 1) throw new Error('again')
+        },
+        { retries: 1, backoff: { initialMs: 0 } },
+      )
+      .step('gives', () => ended.opened.then(() => {}))
+      .step('breaks', () => ended.opened.then(fail))
+      .run()
+    await failed.opened
+    await new Promise((resolve) => setTimeout(resolve, 20)) // its wait is over, and it has no place
+    ended.open()
+    expect((await errorOf(run)).cause).toBe(boom)
+    expect(ran).toEqual(['flaky 1'])
+  })
 })
 
 describe('a time-out', () => {

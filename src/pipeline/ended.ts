@@ -3,7 +3,7 @@ import type { SpanContext } from '@opentelemetry/api'
 import { fault } from '../kernel/faults.ts'
 import { failed, succeeded } from '../kernel/outcome.ts'
 import type { Task } from '../kernel/task.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, isRepeated } from './attempt.ts'
 import type { Step } from './graph.ts'
 import type { StepState } from './report.ts'
 
@@ -38,7 +38,8 @@ export function hasThrown(attempt: Attempt, error: unknown): { stops: boolean; b
   const state = ended(attempt)
   const { outcome } = failed(task, error)
   const wasStopped = run.isStopped
-  const isOwn = outcome === 'failure' || outcome === 'timeout'
+  // A time-out that another attempt was to follow is the last word only because the run has stopped.
+  const isOwn = outcome === 'failure' || (outcome === 'timeout' && !isRepeated(run, task, error))
   state.status = isOwn ? outcome : 'cancelled'
   const { optional } = (run.graph.steps[at] as Step).options
   if (optional && isOwn && !wasStopped) {

@@ -401,6 +401,21 @@ describe('a time-out', () => {
     expect(run.report().steps).toMatchObject([{ status: 'success', reason: undefined }])
   })
 
+  it('whose next attempt the caller did not wait for is no failure: the run was cancelled', async () => {
+    const caller = new AbortController()
+    const run = pipeline('waits')
+      .step('hangs', ({ signal }) => once(signal, 'abort'), {
+        timeoutMs: 5,
+        retries: 1,
+        backoff: { initialMs: 3_600_000, maxMs: 3_600_000 },
+      })
+      .run(undefined, { signal: caller.signal })
+    await expect.poll(() => run.report().steps[0]?.status, { interval: 5 }).toBe('waiting')
+    caller.abort(boom)
+    expect(await errorOf(run)).toMatchObject({ code: 'PIPELINE_CANCELLED', cause: boom, step: undefined })
+    expect(run.report()).toMatchObject({ outcome: 'cancelled', steps: [{ status: 'cancelled', attempt: 1 }] })
+  })
+
   it('aborts the signal of that attempt alone, and what it throws later is not felt', async () => {
     const signals: AbortSignal[] = []
     const run = pipeline('late')

@@ -130,8 +130,8 @@ class Builder {
 
   private stepOf(id: string, { after, run, options = {} }: Rest, final: boolean): Step {
     checkStepOptions(`pipeline '${this.name}': step ${show(id)}`, options as object, final)
-    // A copy: the caller's list may change, and the graph may not.
+    // Copies: the caller's list and options may change, and the graph may not.
     const names = (Array.isArray(after) ? [...after] : after) as string[]
-    return { id, after: names, run: run as Step['run'], options: options as StepOptions, final }
+    return { id, after: names, run: run as Step['run'], options: { ...(options as StepOptions) }, final }
   }
 }

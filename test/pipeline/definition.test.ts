@@ -127,6 +127,13 @@ describe('an option', () => {
     expect(define).toThrow(message)
   })
 
+  it('is taken as it is: what is written over the same object later is for the next step', async () => {
+    const options: { optional?: boolean } = { optional: true }
+    const base = pipeline('p').step('lenient', () => Promise.reject(new Error('boom')), options)
+    delete options.optional
+    expect(await base.step('strict', () => 5, options).run()).toEqual({ lenient: undefined, strict: 5 })
+  })
+
   it('of undefined is unset', async () => {
     await step({ timeoutMs: undefined, retries: undefined, skip: undefined })().run(undefined, {
       id: undefined,

@@ -20,8 +20,8 @@ export interface Ends {
 
 /** One attempt, before it starts. */
 export class Attempt implements Attended {
-  /** The output as a checkpoint keeps it; set when the function has returned and the run has a checkpoint. */
-  json: string | undefined = undefined
+  /** The output as a checkpoint keeps it, undefined for none; null until the function has returned, or without a checkpoint. */
+  json: string | undefined | null = null
 
   constructor(
     readonly run: Run,

@@ -25,8 +25,9 @@ export function hasReturned(attempt: Attempt, output: unknown, blocked: Blocked)
   state.status = outcome === 'skipped' || outcome === 'restored' ? outcome : 'success'
   if (state.status !== 'skipped') run.outputs.set(at, output)
   if (run.resume !== undefined && !run.resume.kept.has(at)) {
-    const ownWord = state.status === 'success' || (state.status === 'skipped' && !blocked.has(at))
-    if (ownWord) run.resume.save(at, run.id, state, attempt.json)
+    // Not the word of a middleware that stood in for the function: the next time it may be silent.
+    const ownWord = state.status === 'skipped' ? !blocked.has(at) : attempt.json !== null
+    if (ownWord) run.resume.save(at, run.id, state, attempt.json ?? undefined)
   }
   const { optional } = (run.graph.steps[at] as Step).options
   return state.status === 'skipped' && !optional ? state.reason : undefined

@@ -1,5 +1,5 @@
 // Resuming, on a checkpoint in memory: what is kept, what is restored, and what is said when it cannot be.
-import { currentTask } from 'taskspan'
+import { currentTask, type Middleware } from 'taskspan'
 import { type Checkpoint, type Pipeline, type Progress, pipeline } from 'taskspan/pipeline'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { record } from '../support/record.ts'
@@ -124,6 +124,29 @@ describe('a second run', () => {
     expect(await second).toEqual({ last: 'undefined undefined' })
     expect(ran).toEqual(['may_fail', 'asked', 'saw'])
     expect(second.report().steps[1]).toMatchObject({ status: 'skipped', reason: 'not today' })
+  })
+
+  it("asks the function again where a middleware's word stood for its output", async () => {
+    const checkpoint = store()
+    const ran: string[] = []
+    let broken = true
+    const lenient: Middleware = async (task, next) => {
+      if (!broken || task.name === 'join') return next()
+      if (task.name === 'cached') return 'from the cache'
+      return next().catch(() => 'instead')
+    }
+    const told = (id: string) => () => {
+      ran.push(id)
+      return broken ? fail() : `${id} anew`
+    }
+    const steps = pipeline('stands_in', lenient)
+      .step('cached', told('cached'))
+      .step('fails', told('fails'))
+      .step('join', ['cached', 'fails'], ({ cached, fails }) => (broken ? fail() : [cached, fails]))
+    await steps.run(undefined, { checkpoint }).catch(() => {})
+    broken = false
+    expect(await steps.run(undefined, { checkpoint })).toEqual({ join: ['cached anew', 'fails anew'] })
+    expect(ran).toEqual(['fails', 'cached', 'fails'])
   })
 
   it('of a pipeline nested in two steps keeps them apart', async () => {

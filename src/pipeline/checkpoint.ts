@@ -36,7 +36,10 @@ const PATIENCE = 5_000
 
 /** Where a run's steps are kept. A nested pipeline's must not be taken for those of another step's of the same name. */
 export function checkpointKey(pipeline: string, id: string | undefined, outer: Task | undefined): string {
-  const inside = outer?.kind === 'step' ? `${outer.queue}.${outer.name}>` : ''
+  let inside = ''
+  for (let at = outer; at !== undefined; at = at.parent) {
+    if (at.kind === 'step') inside = `${at.queue}.${at.name}>${inside}`
+  }
   return `${inside}${pipeline}${id === undefined ? '' : `:${id}`}`
 }
 

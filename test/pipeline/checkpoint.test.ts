@@ -159,6 +159,18 @@ describe('a second run', () => {
     expect([...checkpoint.runs.keys()].sort()).toEqual(['outer', 'outer.left>inner', 'outer.right>inner'])
   })
 
+  it('keeps them apart however deep they are nested', async () => {
+    const checkpoint = store()
+    const inner = pipeline<number>('inner').step('work', ({ input }) => input)
+    const middle = pipeline<number>('middle').step('calls', ({ input }) => inner.run(input, { checkpoint }))
+    const outer = pipeline('outer')
+      .step('left', async () => middle.run(1))
+      .step('right', async () => middle.run(2))
+    await outer.run()
+    const paths = ['outer.left>middle.calls>inner', 'outer.right>middle.calls>inner']
+    expect([...checkpoint.runs.keys()].sort()).toEqual(paths)
+  })
+
   it('runs final steps again', async () => {
     const checkpoint = store()
     let closed = 0

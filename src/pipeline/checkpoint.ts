@@ -4,6 +4,7 @@ import { fault } from '../kernel/faults.ts'
 import type { Task } from '../kernel/task.ts'
 import { endsWithin } from '../kernel/within.ts'
 import type { Graph } from './graph.ts'
+import type { StepOptions } from './options.ts'
 import { type KeptStep, readRecord, writeRecord } from './record.ts'
 import type { StepState } from './report.ts'
 
@@ -81,10 +82,10 @@ export class Resume {
   private accept(found: Readonly<Record<string, string>>): void {
     const stale: string[] = []
     for (const at of this.graph.order) {
-      const { id, final } = this.graph.steps[at] as Graph['steps'][number]
+      const { id, final, options } = this.graph.steps[at] as Graph['steps'][number]
       if (final || !Object.hasOwn(found, id)) continue
       const record = readRecord(found[id])
-      const fits = record?.print === this.prints[at] && record?.input === this.input
+      const fits = record?.print === this.prints[at] && record?.input === this.input && mayEnd(options, record.status)
       if (record !== undefined && fits && this.graph.needs[at]?.every((need) => this.kept.has(need))) {
         this.kept.set(at, record)
         this.runId ??= record.run
@@ -114,6 +115,11 @@ export class Resume {
     fault('pipeline', 'checkpoint', error)
     this.say({ name: 'pipeline.checkpoint_failed', steps, error })
   }
+}
+
+// A failure is settled only as long as the step is optional, and a skip as long as it may be skipped.
+function mayEnd({ optional, skip }: StepOptions, status: KeptStep['status']): boolean {
+  return status === 'success' || (status === 'failure' ? optional === true : skip !== undefined)
 }
 
 const known = new WeakMap<Graph, readonly string[]>()

@@ -228,6 +228,20 @@ describe('what no longer fits', () => {
     expect(stale).toMatchObject([{ steps: ['download', 'probe', 'words'], count: 3 }])
   })
 
+  it('is an optional failure and a skip, where the step is no longer optional, and may no longer be skipped', async () => {
+    const { t, logs } = await record()
+    const checkpoint = store()
+    const before = pipeline('stricter')
+      .step('failed', (): string => fail(), { optional: true })
+      .step('skipped', () => 'done', { skip: () => 'not today', optional: true })
+    await before.run(undefined, { checkpoint })
+    const after = pipeline('stricter', t)
+      .step('failed', () => 'done')
+      .step('skipped', () => 'done', { optional: true })
+    expect(await after.run(undefined, { checkpoint })).toEqual({ failed: 'done', skipped: 'done' })
+    expect(logs.named('pipeline.checkpoint_stale')).toMatchObject([{ steps: ['failed', 'skipped'] }])
+  })
+
   it('is not what a removed step has left, nor what a new one adds', async () => {
     const { statuses, stale } = await resumed((t) =>
       pipeline<{ clip: number }>('clips', t)

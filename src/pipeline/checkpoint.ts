@@ -7,6 +7,7 @@ import type { Graph } from './graph.ts'
 import type { StepOptions } from './options.ts'
 import { type KeptStep, readRecord, writeRecord } from './record.ts'
 import type { StepState } from './report.ts'
+import type { Trouble } from './trouble.ts'
 
 /**
  * Keeps finished steps of a run: two functions over strings. Both may fail; the run then goes on and says that it will
@@ -24,13 +25,6 @@ export interface Checkpoint {
   load(run: string): Promise<Readonly<Record<string, string>> | null | undefined>
   /** Keeps one step's record; replaces an earlier one. */
   save(run: string, step: string, record: string): Promise<unknown>
-}
-
-/** Something to be said about a checkpoint, once the run has a span to say it on. */
-export interface Trouble {
-  readonly name: 'pipeline.checkpoint_failed' | 'pipeline.checkpoint_stale'
-  readonly steps: readonly string[]
-  readonly error?: unknown
 }
 
 const PATIENCE = 5_000

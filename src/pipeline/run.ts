@@ -2,14 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { Attributes } from '@opentelemetry/api'
-import { notify } from '../kernel/compose.ts'
 import { createTask } from '../kernel/create-task.ts'
 import { type Outcome, rejectReason } from '../kernel/outcome.ts'
 import { currentTask, inside, surroundings } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { judge } from './attempt.ts'
-import { checkpointKey, Resume, type Trouble } from './checkpoint.ts'
+import { checkpointKey, Resume } from './checkpoint.ts'
 import { PipelineError, pipelineCancelled, pipelineFailed, type StepFailure } from './errors.ts'
 import { Executor } from './executor.ts'
 import { runFinalSteps } from './final.ts'
@@ -20,6 +19,7 @@ import { Outputs } from './outputs.ts'
 import { type ProgressReporter, progressReporter } from './progress.ts'
 import { type PipelineReport, type Reported, StepState } from './report.ts'
 import type { StepsOf } from './step-task.ts'
+import { Troubles } from './trouble.ts'
 
 /** A pipeline as its builder has put it together. */
 export interface Definition {
@@ -28,8 +28,6 @@ export interface Definition {
   readonly schema: StandardSchema | undefined
   readonly options: PipelineOptions
 }
-
-const MAX_SHOWN = 10
 
 export class Run implements Reported, StepsOf {
   readonly pipeline: string
@@ -58,8 +56,7 @@ export class Run implements Reported, StepsOf {
   startedAt = performance.now()
   endedAt = 0
   private cancelled: { reason: unknown } | undefined
-  private readonly troubles: Trouble[] = []
-  private task: Task | undefined
+  private readonly troubles: Troubles
   private readonly outer = currentTask()
   private readonly surrounding: Task | undefined
   /** What stops the run: the caller's signal, else that of the task or step that it runs in. */
@@ -80,6 +77,7 @@ export class Run implements Reported, StepsOf {
     this.signal = options.signal ?? this.outer?.signal
     this.states = graph.steps.map(({ id }) => new StepState(id))
     this.outputs = new Outputs(graph, options.keep)
+    this.troubles = new Troubles(this.onion)
     setMaxListeners(0, this.controller.signal) // a thousand steps may listen to one signal
     let at = this.outer
     while (at !== undefined && at.kind !== 'task') at = at.parent
@@ -96,7 +94,7 @@ export class Run implements Reported, StepsOf {
     const { checkpoint } = this.options
     if (checkpoint !== undefined) {
       const key = checkpointKey(this.pipeline, this.options.id, this.outer)
-      this.resume = new Resume(checkpoint, key, this.graph, this.input, (trouble) => this.say(trouble))
+      this.resume = new Resume(checkpoint, key, this.graph, this.input, (trouble) => this.troubles.say(trouble))
       // Before the span is opened: a resumed run keeps its id, so that logs of both attempts are found by it.
       await this.resume.load()
     }
@@ -107,14 +105,13 @@ export class Run implements Reported, StepsOf {
     const details = { ...this.details, 'pipeline.steps': this.states.length }
     const rules = { message: this, signal: this.signal, judge: (error: unknown) => this.judge(error) }
     const task = createTask('pipeline', { name: pipeline, queue: pipeline, id, details }, rules)
-    this.task = task
     return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
   }
 
   private async body(task: Task): Promise<Record<string, unknown>> {
     this.where = surroundings()
     this.rules = { judge: (error, step) => judge(this, step, error), parent: task }
-    for (const trouble of this.troubles) this.note(trouble)
+    this.troubles.begin(task)
     try {
       const { schema } = this.definition
       if (schema !== undefined) this.input = await validated(this.pipeline, schema, this.input)
@@ -179,20 +176,6 @@ export class Run implements Reported, StepsOf {
       return 'cancelled'
     }
     return this.isControlFlow(error) ? 'cancelled' : 'failure'
-  }
-
-  private say(trouble: Trouble): void {
-    const isFirst = !this.troubles.some(({ name }) => name === trouble.name)
-    if (isFirst) this.troubles.push(trouble)
-    if (isFirst && this.task !== undefined) this.note(trouble)
-  }
-
-  private note({ name, steps, error }: Trouble): void {
-    const details = {
-      'pipeline.checkpoint.steps': steps.slice(0, MAX_SHOWN),
-      'pipeline.checkpoint.count': steps.length,
-    }
-    notify(this.onion, { kind: 'note', task: this.task as Task, level: 'warn', name, details, error })
   }
 }
 

@@ -105,7 +105,16 @@ export class Run implements Reported, StepsOf {
     const details = { ...this.details, 'pipeline.steps': this.states.length }
     const rules = { message: this, signal: this.signal, judge: (error: unknown) => this.judge(error) }
     const task = createTask('pipeline', { name: pipeline, queue: pipeline, id, details }, rules)
-    return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
+    try {
+      return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
+    } catch (error) {
+      if (this.outcome === 'running' || this.outcome === 'success') this.outcome = this.outcomeOf(error)
+      throw error
+    } finally {
+      // A middleware may not have let it begin.
+      if (this.outcome === 'running') this.outcome = 'success'
+      if (this.endedAt === 0) this.end()
+    }
   }
 
   private async body(task: Task): Promise<Record<string, unknown>> {
@@ -118,26 +127,26 @@ export class Run implements Reported, StepsOf {
       this.progress = progressReporter(this.options.progress, task, this.states.length)
       await this.steps()
       const failure = this.failure()
-      const isCancelled = this.signal?.aborted || this.judge(failure) === 'cancelled'
-      this.outcome = failure === undefined ? 'success' : isCancelled ? 'cancelled' : 'failure'
+      this.outcome = failure === undefined ? 'success' : this.outcomeOf(failure)
       const late = await runFinalSteps(this, this.outcome, failure)
       await this.resume?.settle()
       await this.progress?.end()
       const error = failure ?? late
       if (error !== undefined) throw error
       return this.outputs.result()
-    } catch (error) {
-      if (this.outcome === 'running' || this.outcome === 'success') this.outcome = 'failure'
-      throw error
     } finally {
-      this.endedAt = performance.now()
-      // Whoever keeps the report, or the task, keeps no input, no output, and nobody who waits for a time-out.
-      this.input = undefined
-      this.limits.length = 0
-      this.outputs.releaseAll()
-      for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
+      this.end()
       analyse(this.onion, task, this)
     }
+  }
+
+  // Whoever keeps the report, or the task, keeps no input, no output, and nobody who waits for a time-out.
+  private end(): void {
+    this.endedAt = performance.now()
+    this.input = undefined
+    this.limits.length = 0
+    this.outputs.releaseAll()
+    for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'
   }
 
   private async steps(): Promise<void> {
@@ -169,6 +178,10 @@ export class Run implements Reported, StepsOf {
     if (first === undefined) return undefined
     if (this.isControlFlow(first.error) || rejectReason(first.error) !== undefined) return first.error
     return pipelineFailed({ ...all, first })
+  }
+
+  private outcomeOf(error: unknown): 'failure' | 'cancelled' {
+    return this.signal?.aborted || this.judge(error) === 'cancelled' ? 'cancelled' : 'failure'
   }
 
   private judge(error: unknown): Outcome {

@@ -740,4 +740,26 @@ describe("a middleware of the user's", () => {
     )
     expect(error).toMatchObject({ step: 'only', cause: boom })
   })
+
+  it.each<[string, Middleware, object]>([
+    ['lets nothing begin', async () => fail(), { outcome: 'failure', steps: [{ status: 'not_run' }] }],
+    [
+      'puts its own word in the place of the run',
+      async () => 5,
+      { outcome: 'success', steps: [{ status: 'not_run' }] },
+    ],
+    [
+      'is not content with how it ended',
+      (_, next) => next().then(fail),
+      { outcome: 'failure', steps: [{ status: 'success' }] },
+    ],
+  ])('that %s: the report has ended too', async (_, middleware, report) => {
+    const around: Middleware = (task, next) => (task.kind === 'pipeline' ? middleware(task, next) : next())
+    const run = pipeline('around', around)
+      .step('only', () => 5)
+      .run()
+    await run.catch(() => {})
+    expect(run.report()).toMatchObject(report)
+    expect(run.report().durationMs).toBe(run.report().durationMs)
+  })
 })

@@ -1,7 +1,6 @@
 // The steps that run at the end, whatever happened: one after the other, and none of them is stopped by the abort.
 import { failed, succeeded } from '../kernel/outcome.ts'
 import { type Attempt, body, isRepeated, openAttempt, perform } from './attempt.ts'
-import { pipelineFailed } from './errors.ts'
 import type { Step } from './graph.ts'
 import type { PipelineReport, StepState } from './report.ts'
 import { retrying } from './retries.ts'
@@ -22,13 +21,7 @@ export async function runFinalSteps(run: Run, outcome: PipelineReport['outcome']
       const attempt = (run.states[at] as StepState).attempt
       const first = { step: step.id, attempt, error: thrown }
       run.failures.push(first)
-      failure ??= pipelineFailed({
-        pipeline: run.pipeline,
-        runId: run.id,
-        first,
-        failures: run.failures,
-        outputs: run.outputs.soFar(),
-      })
+      failure ??= run.failureOf(first)
     }
     run.progress?.advance()
   }
@@ -50,7 +43,8 @@ async function runFinalStep(run: Run, at: number, step: Step, more: object): Pro
     await (step.options.retries ? retrying(step.options, signal, once, again) : once(1))
     state.status = succeeded((attempt as Attempt).task).outcome === 'success' ? 'success' : 'skipped'
   } catch (error) {
-    state.status = failed((attempt as Attempt).task, error).outcome === 'timeout' ? 'timeout' : 'failure'
+    const { outcome } = failed((attempt as Attempt).task, error)
+    state.status = outcome === 'timeout' || outcome === 'cancelled' ? outcome : 'failure'
     throw error
   } finally {
     state.endedAt = performance.now()

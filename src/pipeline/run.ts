@@ -165,19 +165,22 @@ export class Run implements Reported, StepsOf {
     }
   }
 
-  /** What the run rejects with. Control flow and refusals belong to the broker and pass through as they are. */
+  /** What the run rejects with. */
   private failure(): unknown {
-    const { pipeline, id, failures } = this
-    const [first] = failures
-    if (first === undefined && this.cancelled === undefined) return undefined
-    const all = { pipeline, runId: id, failures, outputs: this.outputs.soFar() }
+    const { pipeline, id: runId, failures } = this
     if (this.cancelled !== undefined) {
       const isWhole = this.states.every(({ status }, at) => this.graph.steps[at]?.final || ENDED.has(status))
+      const all = { pipeline, runId, failures, outputs: this.outputs.soFar() }
       if (!isWhole || this.states.length === 0) return pipelineCancelled(this.cancelled.reason, all)
     }
-    if (first === undefined) return undefined
+    return failures[0] && this.failureOf(failures[0])
+  }
+
+  /** What it rejects with for a failed step. Control flow and refusals belong to the broker and pass through as they are. */
+  failureOf(first: StepFailure): unknown {
+    const { pipeline, id, failures } = this
     if (this.isControlFlow(first.error) || rejectReason(first.error) !== undefined) return first.error
-    return pipelineFailed({ ...all, first })
+    return pipelineFailed({ pipeline, runId: id, failures, outputs: this.outputs.soFar(), first })
   }
 
   private outcomeOf(error: unknown): 'failure' | 'cancelled' {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { around, compose, currentTask, type Middleware, RejectedError, reject } from 'taskspan'
-import { PipelineError, pipeline, StepTimeoutError } from 'taskspan/pipeline'
+import { PipelineError, type PipelineReport, pipeline, StepTimeoutError } from 'taskspan/pipeline'
 import { tracing } from 'taskspan/tracing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { gate, runner, turns } from '../support/run.ts'
@@ -705,6 +705,24 @@ describe('inside of a task', () => {
         .step('other', async ({ signal }) => once(signal, 'abort'))
         .run()
     await expect(run({}, inside)).rejects.toBe(deferred)
+  })
+
+  it('passes control flow and a refusal on as they are, also from a final step', async () => {
+    const run = runner(async (_, next) => next(), { judge: (error) => (error === deferred ? 'deferred' : 'failure') })
+    const ends = (thrown: Error) =>
+      pipeline('ends')
+        .step('works', () => 5)
+        .finally('closes', () => Promise.reject(thrown))
+    const refusal = reject('expired')
+    let report: (() => PipelineReport) | undefined
+    const inside = (thrown: Error) => () => {
+      const running = ends(thrown).run()
+      report = running.report
+      return running
+    }
+    await expect(run({}, inside(refusal))).rejects.toBe(refusal)
+    await expect(run({}, inside(deferred))).rejects.toBe(deferred)
+    expect(report?.()).toMatchObject({ outcome: 'cancelled', steps: [{ status: 'success' }, { status: 'cancelled' }] })
   })
 
   it('passes a refusal on as it is', async () => {

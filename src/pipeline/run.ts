@@ -144,6 +144,7 @@ export class Run implements Reported, StepsOf {
   private end(): void {
     this.endedAt = performance.now()
     this.input = undefined
+    this.resume = undefined
     this.limits.length = 0
     this.outputs.releaseAll()
     for (const state of this.states) if (state.status === 'waiting') state.status = 'not_run'

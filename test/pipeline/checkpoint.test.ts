@@ -1,9 +1,11 @@
 // Resuming, on a checkpoint in memory: what is kept, what is restored, and what is said when it cannot be.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { currentTask, type Middleware } from 'taskspan'
 import { type Checkpoint, type Pipeline, type Progress, pipeline } from 'taskspan/pipeline'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { record } from '../support/record.ts'
-import { gate, runner } from '../support/run.ts'
+import { gate, runner, turns } from '../support/run.ts'
 
 interface Store extends Checkpoint {
   readonly runs: Map<string, Record<string, string>>
@@ -19,6 +21,9 @@ function store(): Store {
 }
 
 const boom = new Error('boom')
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 /** Four steps, the last of which fails until told otherwise; `ran` says what was run. */
 function clips(...middleware: Parameters<typeof pipeline>[1][]) {
@@ -124,6 +129,24 @@ describe('a second run', () => {
     expect(await second).toEqual({ last: 'undefined undefined' })
     expect(ran).toEqual(['may_fail', 'asked', 'saw'])
     expect(second.report().steps[1]).toMatchObject({ status: 'skipped', reason: 'not today' })
+  })
+
+  it('that has ended keeps nothing that it restored', async () => {
+    const checkpoint = await interrupted()
+    const { definition, mend } = clips()
+    mend()
+    let words: WeakRef<object> | undefined
+    const run = definition
+      .step('reads', ['words', 'join'], (restored) => {
+        words = new WeakRef(restored.words)
+      })
+      .run({ clip: 7 }, { checkpoint })
+    await run
+    expect(run.report().steps.map(({ status }) => status)).toEqual([...Array(3).fill('restored'), 'success', 'success'])
+    await turns()
+    collect()
+    expect(words?.deref()).toBeUndefined()
+    expect(run.report().outcome).toBe('success')
   })
 
   it("asks the function again where a middleware's word stood for its output", async () => {

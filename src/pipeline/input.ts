@@ -32,7 +32,7 @@ const MAX_ISSUES = 10
 /** The input as the schema gives it. @throws {TaskspanError} `INVALID_INPUT`, with the issues but not the value */
 export async function validated(pipeline: string, schema: StandardSchema, input: unknown): Promise<unknown> {
   const result = await schema['~standard'].validate(input)
-  if (result.issues === undefined) return result.value
+  if (!result.issues) return result.value // the standard: any falsy value means that there are none
   const issues = result.issues.slice(0, MAX_ISSUES).map(({ message, path = [] }) => {
     const keys = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
     return keys === '' ? message : `${keys}: ${message}`

@@ -170,6 +170,14 @@ describe('an input schema', () => {
     expect(await own.run('abc' as never)).toEqual({ use: 3 })
     await expect(own.run(5 as never)).rejects.toThrow("pipeline 'own': 0.a: no text.")
   })
+
+  it('may say by any falsy issues that there are none, as the standard does', async () => {
+    const validate = (value: unknown) => ({ value, issues: null as never })
+    const own = pipeline('own')
+      .input({ '~standard': { version: 1, vendor: 'own', validate } })
+      .step('use', ({ input }) => input)
+    expect(await own.run(5)).toEqual({ use: 5 })
+  })
 })
 
 describe('the report', () => {

@@ -103,8 +103,8 @@ class Builder {
 
   run(input: unknown, options: RunOptions = {}): PipelineRun<unknown> {
     const graph = this.graph()
-    const isStep = (id: string): boolean => graph.steps.some((step) => step.id === id && !step.final)
-    checkRunOptions(`pipeline '${this.name}': run()`, options, isStep)
+    const ids = (): ReadonlySet<string> => new Set(graph.steps.flatMap(({ id, final }) => (final ? [] : id)))
+    checkRunOptions(`pipeline '${this.name}': run()`, options, ids)
     const run = new Run(this.definition, graph, input, options)
     return Object.assign(run.execute(), viewsOf(run))
   }

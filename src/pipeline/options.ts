@@ -117,7 +117,7 @@ export function checkPipelineOptions(where: string, options: object): void {
   })
 }
 
-export function checkRunOptions(where: string, options: object, isStep: (id: string) => boolean): void {
+export function checkRunOptions(where: string, options: object, ids: () => ReadonlySet<string>): void {
   checkOptions(where, options, {
     id: (value) =>
       typeof value === 'string' && value !== '' && value.length <= 128
@@ -133,7 +133,9 @@ export function checkRunOptions(where: string, options: object, isStep: (id: str
     keep: (value) => (value === true || Array.isArray(value) ? undefined : 'must be true or a list of step ids'),
   })
   const { keep } = options as RunOptions
-  const unknown = Array.isArray(keep) ? keep.find((id) => !isStep(id)) : undefined
+  if (!Array.isArray(keep)) return
+  const known = ids() // once: all of 10,000 steps may be named
+  const unknown = keep.find((id) => !known.has(id))
   if (unknown !== undefined) {
     throw new TaskspanError('INVALID_OPTION', `${where}: 'keep' names '${unknown}', and there is no such step.`)
   }

@@ -1,5 +1,6 @@
 // Repeats a step's attempts: how often and after what wait is p-retry's; what counts as an attempt is ours.
 import pRetry from 'p-retry'
+import { MAX_TIMER_MS } from '../kernel/within.ts'
 import type { StepOptions } from './options.ts'
 
 /**
@@ -27,7 +28,7 @@ export async function retrying<T>(
     await pRetry(once, {
       retries,
       minTimeout: backoff.initialMs ?? 200,
-      maxTimeout: backoff.maxMs ?? 30_000,
+      maxTimeout: Math.min(backoff.maxMs ?? 30_000, MAX_TIMER_MS),
       factor: backoff.factor ?? 2,
       randomize: backoff.jitter ?? true,
       signal,

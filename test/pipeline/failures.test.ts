@@ -330,6 +330,18 @@ describe('retries', () => {
     ])
   })
 
+  it('wait no longer than a timer can be set for, which would else fire at once', async () => {
+    const caller = new AbortController()
+    let attempts = 0
+    const run = pipeline('patient')
+      .step('fails', () => ++attempts && fail(), { retries: 5, backoff: { initialMs: 2 ** 31, maxMs: 2 ** 32 } })
+      .run(undefined, { signal: caller.signal })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    caller.abort()
+    await run.catch(() => {})
+    expect(attempts).toBe(1)
+  })
+
   it('start no attempt when the run stops in the moment that gives them a place', async () => {
     const ran: string[] = []
     const [failed, ended] = [gate(), gate()]

@@ -34,7 +34,7 @@ class Picture {
 
   // Nodes are numbered: `end`, `class` and `style` are words of Mermaid's, and may be ids of steps.
   mermaid(): string {
-    const lines = ['---', `title: ${this.name}`, '---', 'flowchart LR']
+    const lines = ['---', `title: ${yamlText(this.name)}`, '---', 'flowchart LR']
     this.boxes.forEach(({ label, isFinal }, at) => {
       const text = label.map(mermaidText).join('<br/>')
       lines.push(`  s${at}${isFinal ? `([“${text}”])`.replace(/[“”]/g, '"') : `["${text}"]`}`)
@@ -117,6 +117,11 @@ function time(ms: number): string {
 // Reasons and the ids of other executors' steps are free text.
 function mermaidText(text: string): string {
   return text.replace(/[&<>"#;\n`]/g, (char) => `#${char.codePointAt(0)};`).slice(0, 200)
+}
+
+// Other executors' pipelines have any name.
+function yamlText(text: string): string {
+  return /^\w+$/.test(text) ? text : JSON.stringify(text)
 }
 
 function dotText(lines: readonly string[]): string {

@@ -145,4 +145,10 @@ describe('tracePipeline and traceStep', () => {
     await tracePipeline('@scope/a b', t, () => traceStep('x'.repeat(1_000), ['y'.repeat(1_000)], () => 5))
     expect(spans.one('@scope/a b.pipeline').children.map(({ name }) => name)).toEqual([`step.${'x'.repeat(128)}`])
   })
+
+  it('are drawn under any name, which breaks nothing of the picture', async () => {
+    const drawn = (name: string) => tracePipeline(name, [], (pipeline) => pipeline.toMermaid())
+    expect(await drawn('build')).toMatch(/^---\ntitle: build\n---\nflowchart LR\n/)
+    expect(await drawn('build: all\n---')).toMatch(/^---\ntitle: "build: all\\n---"\n---\nflowchart LR\n/)
+  })
 })

@@ -1,5 +1,5 @@
 // A finished step as a string: checked when it is written, so that a resume never meets what cannot be restored.
-import type { SpanContext } from '@opentelemetry/api'
+import { isSpanContextValid, type SpanContext } from '@opentelemetry/api'
 import { TaskspanError } from '../kernel/errors.ts'
 import type { StepState } from './report.ts'
 
@@ -63,7 +63,8 @@ function readTrace(trace: unknown): SpanContext | undefined {
   if (!Array.isArray(trace)) return undefined
   const [traceId, spanId, traceFlags] = trace as unknown[]
   if (typeof traceId !== 'string' || typeof spanId !== 'string' || typeof traceFlags !== 'number') return undefined
-  return { traceId, spanId, traceFlags, isRemote: true }
+  const span = { traceId, spanId, traceFlags, isRemote: true }
+  return isSpanContextValid(span) ? span : undefined // a backend refuses all that is sent with one of a wrong form
 }
 
 /**

@@ -302,6 +302,17 @@ describe('what no longer fits', () => {
     expect(logs.named('pipeline.checkpoint_stale')).toMatchObject([{ steps: ['words'] }])
   })
 
+  it('is the span of a record that is none: the step is restored, and linked to nothing', async () => {
+    const { t, spans } = await record()
+    const checkpoint = await interrupted()
+    const kept = checkpoint.runs.get('clips') as Record<string, string>
+    kept.download = kept.download?.replace(/^\{/, '{"trace":["not hexadecimal","nor this",1],') as string
+    await clips(t)
+      .definition.run({ clip: 7 }, { checkpoint })
+      .catch(() => {})
+    expect(spans.one('step.download')).toMatchObject({ attributes: { 'taskiq.step.outcome': 'restored' }, links: [] })
+  })
+
   it('is an output whose need was not kept', async () => {
     const checkpoint = await interrupted()
     delete (checkpoint.runs.get('clips') as Record<string, string>).download

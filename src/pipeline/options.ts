@@ -19,7 +19,7 @@ export interface Backoff {
 
 /** How a step is run. The type parameters are inferred from what you write. */
 export interface StepOptions<
-  Context = never,
+  Context = unknown,
   Optional extends boolean = boolean,
   Reason extends SkipReason = SkipReason,
 > {

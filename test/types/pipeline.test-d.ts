@@ -1,6 +1,6 @@
 // What the compiler says of pipelines: outputs inferred, only earlier steps nameable, every wrong use refused.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Checkpoint, type PipelineReport, type PipelineRun, pipeline } from 'taskspan/pipeline'
+import { type Checkpoint, type PipelineReport, type PipelineRun, pipeline, type StepOptions } from 'taskspan/pipeline'
 import { z } from 'zod'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -70,6 +70,17 @@ const holes = lenient.run(5)
 holds<Same<Awaited<typeof holes>['burn'], boolean | undefined>>() // its need may be skipped
 holds<Same<Awaited<typeof holes>['thumbnail'], number>>()
 holds<Same<Awaited<typeof holes>['poster'], string | undefined>>()
+
+// Options may be written once for many steps. The type alone does not say that none of them is optional.
+const patient: StepOptions = { timeoutMs: 5, retries: 2 }
+const steady = { timeoutMs: 5, retries: 2 } satisfies StepOptions
+void pipeline('patient')
+  .step('first', () => 5, patient)
+  .step('second', () => 5, steady)
+  .step('both', ['first', 'second'], ({ first, second }) => {
+    holds<Same<typeof first, number | undefined>>()
+    holds<Same<typeof second, number>>()
+  })
 
 // No input is no argument.
 const empty = pipeline('empty').step('only', () => 5)

@@ -1,4 +1,5 @@
 // The steps that run at the end, whatever happened: one after the other, and none of them is stopped by the abort.
+import { setMaxListeners } from 'node:events'
 import { failed, succeeded } from '../kernel/outcome.ts'
 import { type Attempt, body, isRepeated, openAttempt, perform } from './attempt.ts'
 import type { Step } from './graph.ts'
@@ -31,6 +32,7 @@ export async function runFinalSteps(run: Run, outcome: PipelineReport['outcome']
 async function runFinalStep(run: Run, at: number, step: Step, more: object): Promise<void> {
   const state = run.states[at] as StepState
   const { signal } = new AbortController() // cleaning up must not be cancelled by what it cleans up after
+  setMaxListeners(0, signal) // as many pipelines and calls may run inside of the step
   state.readyAt = performance.now()
   let attempt: Attempt | undefined
   const once = (n: number): Promise<unknown> => {

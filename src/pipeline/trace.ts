@@ -38,7 +38,7 @@ export async function tracePipeline<T>(
   const task = createTask(
     'pipeline',
     { name: traced.pipeline, queue: traced.pipeline, id: traced.id, details: traced.details },
-    { message: traced, signal: options.signal },
+    { message: traced, signal: options.signal ?? currentTask()?.signal },
   )
   const step = ((id: string, ...rest: unknown[]) => stepIn(traced, id, rest)) as typeof traceStep
   return (await settled(() => inside(task, () => onion(task, () => traced.execute(task, run, step))))) as T

@@ -34,6 +34,7 @@ export interface TracedStep extends StepVoice {
 export interface TracePipelineOptions {
   /** Names the run in spans and logs. Default: made. */
   readonly id?: string | undefined
+  /** Whether it was aborted tells a cancelled run from a failed one. Default: that of the task, or step, that it runs in. */
   readonly signal?: AbortSignal | undefined
 }
 

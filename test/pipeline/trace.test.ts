@@ -1,6 +1,6 @@
 // Graphs that another executor runs: the same spans, metrics and lines, and nothing changed for the executor.
 import { PGraph } from 'p-graph'
-import { type TracedPipeline, tracePipeline, traceStep } from 'taskspan/pipeline'
+import { pipeline, type TracedPipeline, tracePipeline, traceStep } from 'taskspan/pipeline'
 import { describe, expect, it } from 'vitest'
 import { record } from '../support/record.ts'
 import { gate, runner, turns } from '../support/run.ts'
@@ -121,6 +121,24 @@ describe('tracePipeline and traceStep', () => {
       expect(pipeline.toMermaid()).toContain('s0["lost<br/>success')
     })
     expect(spans.one('step.lost').parent?.name).toBe('p.pipeline')
+  })
+
+  it('are cancelled with the task around them, and so is a pipeline inside', async () => {
+    const { t, spans } = await record()
+    const closing = new AbortController()
+    const waits = pipeline('inner', t).step('waits', ({ signal }) => {
+      closing.abort()
+      return Promise.reject(signal.reason)
+    })
+    const run = runner(t)(
+      {},
+      () => tracePipeline('outer', t, () => traceStep('calls', () => waits.run())),
+      closing.signal,
+    )
+    await expect(run).rejects.toMatchObject({ code: 'PIPELINE_CANCELLED' })
+    for (const name of ['outer.pipeline', 'inner.pipeline']) {
+      expect(spans.one(name).attributes['taskiq.pipeline.outcome']).toBe('cancelled')
+    }
   })
 
   it('nest: a traced pipeline inside a traced step', async () => {

@@ -107,7 +107,10 @@ export interface Pipeline<
     steps: Iterable<StepData<Input>>,
   ): Pipeline<In, Input, Outputs & Readonly<Record<string, unknown>>, never, never, Finals>
 
-  /** Adds a step that runs at the end, whatever happened. Outputs of steps that did not run are `undefined`. */
+  /**
+   * Adds a step that runs at the end, whatever happened, unless the schema has refused the input: then nothing runs. Outputs of
+   * steps that did not run are `undefined`.
+   */
   finally<const Id extends string>(
     id: NewId<Id, (keyof Outputs & string) | Finals>,
     run: (context: FinalContext<Input>) => unknown,

@@ -8,6 +8,7 @@ import type { StandardSchema } from './input.ts'
 import {
   checkPipelineOptions,
   checkRunOptions,
+  checkStepData,
   checkStepOptions,
   type PipelineOptions,
   type RunOptions,
@@ -50,8 +51,10 @@ interface Rest {
   readonly options?: unknown
 }
 
+// Where a function comes second, whatever stands before it is meant for `after`, and is refused as that if it is no list.
 function named(rest: readonly unknown[]): Rest {
-  const [after, run, options] = Array.isArray(rest[0]) ? rest : [[], ...rest]
+  const hasNeeds = Array.isArray(rest[0]) || typeof rest[1] === 'function'
+  const [after, run, options] = hasNeeds ? rest : [[], ...rest]
   return { after, run, options }
 }
 
@@ -96,9 +99,9 @@ class Builder {
   }
 
   steps(steps: Iterable<StepData<unknown>>): Builder {
-    return this.add(
-      [...steps].map(({ id, after = [], run, options }) => this.stepOf(id, { after, run, options }, false)),
-    )
+    const where = `pipeline '${this.name}': steps()`
+    const list = checkStepData(where, steps)
+    return this.add(list.map(({ id, after = [], run, options }) => this.stepOf(id, { after, run, options }, false)))
   }
 
   run(input: unknown, options: RunOptions = {}): PipelineRun<unknown> {

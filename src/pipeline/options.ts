@@ -1,5 +1,5 @@
 // The options of a step, a pipeline and a run, and their checks.
-import { atLeast, checkOptions, TaskspanError } from '../kernel/errors.ts'
+import { atLeast, checkOptions, show, TaskspanError } from '../kernel/errors.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { Progress } from './progress.ts'
 
@@ -86,6 +86,14 @@ const count =
   (value: unknown): string | undefined =>
     Number.isSafeInteger(value) && (value as number) >= least ? undefined : `must be a whole number >= ${least}`
 
+export const runId = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' && value.length <= 128
+    ? undefined
+    : 'must be a string of 1 to 128 characters'
+
+export const abortSignal = (value: unknown): string | undefined =>
+  value instanceof AbortSignal ? undefined : 'must be an AbortSignal'
+
 const STEP = {
   timeoutMs: milliseconds,
   retries: count(0),
@@ -110,6 +118,20 @@ export function checkStepOptions(where: string, options: object, final: boolean)
   })
 }
 
+/** A list of the steps. A key that does not exist is refused as well: `needs` instead of `after` would be a step without needs. */
+export function checkStepData<T extends object>(where: string, steps: Iterable<T>): T[] {
+  if (typeof steps !== 'object' || typeof steps?.[Symbol.iterator] !== 'function') {
+    throw new TaskspanError('INVALID_OPTION', `${where} takes a list of steps, got ${show(steps)}.`)
+  }
+  const list = [...steps]
+  // What the values are is checked where each is used, with words of its own.
+  const any = (): undefined => undefined
+  list.forEach(
+    (step, at) => void checkOptions(`${where}[${at}]`, step, { id: any, after: any, run: any, options: any }),
+  )
+  return list
+}
+
 export function checkPipelineOptions(where: string, options: object): void {
   checkOptions(where, options, {
     concurrency: (value) => (value === Number.POSITIVE_INFINITY ? undefined : count(1)(value)),
@@ -119,11 +141,8 @@ export function checkPipelineOptions(where: string, options: object): void {
 
 export function checkRunOptions(where: string, options: object, ids: () => ReadonlySet<string>): void {
   checkOptions(where, options, {
-    id: (value) =>
-      typeof value === 'string' && value !== '' && value.length <= 128
-        ? undefined
-        : 'must be a string of 1 to 128 characters',
-    signal: (value) => (value instanceof AbortSignal ? undefined : 'must be an AbortSignal'),
+    id: runId,
+    signal: abortSignal,
     checkpoint: (value) =>
       typeof (value as Checkpoint | null)?.load === 'function' && typeof (value as Checkpoint).save === 'function'
         ? undefined

@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { compose } from '../kernel/compose.ts'
 import { createTask, MAX_NAME } from '../kernel/create-task.ts'
-import { TaskspanError } from '../kernel/errors.ts'
+import { checkOptions, show, TaskspanError } from '../kernel/errors.ts'
 import { fault } from '../kernel/faults.ts'
 import { currentTask, inside } from '../kernel/scope.ts'
 import type { Middleware } from '../kernel/task.ts'
+import { abortSignal, runId } from './options.ts'
 import { settled } from './step-task.ts'
 import {
   type TracedPipeline,
@@ -23,6 +24,7 @@ export type { TracedPipeline, TracedStep, TracePipelineOptions, TraceStepOptions
  *
  * @param name its span is `<name>.pipeline`
  * @param middleware usually one `telemetry()`; several are composed
+ * @throws {TaskspanError} `INVALID_OPTION`, `UNKNOWN_OPTION`; as a rejection
  * @example
  * const nodes = new Map(steps.map(({ id, needs, work }) => [id, { run: () => traceStep(id, needs, work) }]))
  * await tracePipeline('build', telemetry(), () => new PGraph(nodes, edges).run())
@@ -33,7 +35,12 @@ export async function tracePipeline<T>(
   run: (pipeline: TracedPipeline) => T | Promise<T>,
   options: TracePipelineOptions = {},
 ): Promise<T> {
-  const onion = compose(...(typeof middleware === 'function' ? [middleware] : middleware))
+  if (typeof name !== 'string' || typeof run !== 'function') {
+    const what = `tracePipeline: it takes a name, middleware and a function, got ${show(name)} and ${show(run)}.`
+    throw new TaskspanError('INVALID_OPTION', what)
+  }
+  checkOptions(`tracePipeline '${name}'`, options, { id: runId, signal: abortSignal })
+  const onion = compose(...(Array.isArray(middleware) ? middleware : [middleware as Middleware]))
   const traced = new TracedRun(name, onion, options.id ?? randomUUID())
   const task = createTask(
     'pipeline',

@@ -96,6 +96,30 @@ describe('a need', () => {
   })
 })
 
+describe('steps from data', () => {
+  it.each([
+    [null, 'steps() takes a list of steps, got null'],
+    [5, 'steps() takes a list of steps, got 5'],
+    [[null], 'steps()[0]: options must be an object, got null'],
+    [
+      [
+        { id: 'a', run },
+        { id: 'b', needs: ['a'], run },
+      ],
+      "steps()[1]: unknown option 'needs' (a). Known: id, after, run, options.",
+    ],
+  ])('%j are refused, with what is wrong of them', (steps, message) => {
+    expect(() => pipeline('p').steps(steps as never)).toThrow(message)
+  })
+})
+
+describe('a step', () => {
+  it.each(['a', undefined, { a: true }])('after %j, which is no list, is refused as that', (after) => {
+    const base = pipeline('p').step('a', run)
+    expect(() => base.step('b', after as never, run as never)).toThrow(/'b' is after .*, which is not a list of ids/)
+  })
+})
+
 describe('an option', () => {
   const step = (options: object) => () => pipeline('p').step('a', run, options as never)
   const at = (options: object) => () =>

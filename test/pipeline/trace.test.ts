@@ -170,3 +170,16 @@ describe('tracePipeline and traceStep', () => {
     expect(await drawn('build: all\n---')).toMatch(/^---\ntitle: "build: all\\n---"\n---\nflowchart LR\n/)
   })
 })
+
+describe('what is no pipeline', () => {
+  const work = () => 1
+  it.each([
+    [[7, [], work], 'it takes a name, middleware and a function, got 7 and a function'],
+    [['build', [], 'work'], 'it takes a name, middleware and a function, got "build" and "work"'],
+    [['build', undefined, work], 'a middleware must be a function, got undefined'],
+    [['build', [], work, { runId: 'r-1' }], `unknown option 'runId' ("r-1"). Known: id, signal.`],
+    [['build', [], work, { id: '' }], "'id' must be a string of 1 to 128 characters"],
+  ])('%j is refused before anything runs', async (args, message) => {
+    await expect(tracePipeline(...(args as unknown as Parameters<typeof tracePipeline>))).rejects.toThrow(message)
+  })
+})

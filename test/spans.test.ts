@@ -242,6 +242,59 @@ describe('the call', () => {
       expect(await faults()).toBe(0)
     })
 
+    it('is timed once where it is asked twice at once', async () => {
+      const { t, metrics } = await record()
+      await inTask(t, async () => {
+        const call = ext('openai', 'chat', id, () => new Answer(() => Promise.resolve(5)))
+        expect(await Promise.all([call, call])).toEqual([5, 5])
+      })
+      expect(await metrics.value('taskiq_ext_duration_seconds_count', { operation: 'chat' })).toBe(1)
+    })
+
+    it('has ended well when what its caller does with the answer fails', async () => {
+      const { t, spans, metrics, logs } = await record()
+      class Chained extends Promise<unknown> {
+        static override get [Symbol.species]() {
+          return Promise
+        }
+        // biome-ignore lint/suspicious/noThenProperty: that is what such a client does
+        override then<A, B>(
+          good?: ((value: unknown) => A) | null,
+          bad?: ((error: unknown) => B) | null,
+        ): Promise<never> {
+          return super.then(good).catch(bad) as Promise<never>
+        }
+      }
+      await inTask(t, async () => {
+        const call = ext('openai', 'chat', id, () => new Chained((resolve) => resolve(5)))
+        const fail = (): never => {
+          throw boom
+        }
+        expect(await call.then(fail, (error) => error)).toBe(boom)
+      })
+      expect(spans.one('ext.openai.chat').status).toBe('unset')
+      expect(await metrics.value('taskiq_ext_duration_seconds_count', { operation: 'chat' })).toBe(1)
+      expect(logs.named('ext.failed')).toEqual([])
+    })
+
+    it('leaves it a then that stands on the promise itself', async () => {
+      const { t } = await record()
+      class Own extends Promise<unknown> {
+        // biome-ignore lint/suspicious/noThenProperty: that is what such a client does
+        override then = ((good: (value: unknown) => void) => good(++asked)) as never
+      }
+      const call = new Own(() => {})
+      const own = Object.getOwnPropertyDescriptor(call, 'then')
+      await inTask(t, async () => {
+        expect(await ext('openai', 'chat', id, () => call)).toBe(1)
+        expect(await call).toBe(2)
+        const given = [ext('openai', 'chat', id, () => call)]
+        await turns()
+        expect(given[0]).toBe(call)
+      })
+      expect(Object.getOwnPropertyDescriptor(call, 'then')).toEqual(own)
+    })
+
     it('asks nothing where its caller does not, and says that it has not waited', async () => {
       const { t, spans, faults } = await record()
       const call = new Answer(() => Promise.reject(boom))

@@ -70,9 +70,15 @@ function successor<T>(promise: Promise<T>, listener: EndListener): Promise<T> {
  * Hears what its caller hears, who asks at once (by `await`, most often): until then the promise has a `then` that hands
  * on, once. One that nobody has asked within this turn of the event loop is not waited for, and that is counted.
  */
-function hearWithCaller(promise: Promise<unknown>, part: string, listener: EndListener): void {
+function hearWithCaller(promise: Promise<unknown>, part: string, ear: EndListener): void {
   const own = promise.then
-  const letGo = (): void => void Reflect.deleteProperty(promise, 'then')
+  const before = Object.getOwnPropertyDescriptor(promise, 'then')
+  const listener = firstOnly(ear)
+  const letGo = (): void => {
+    if (Object.getOwnPropertyDescriptor(promise, 'then')?.value !== handOn) return
+    if (before === undefined) Reflect.deleteProperty(promise, 'then')
+    else Reflect.defineProperty(promise, 'then', before)
+  }
   const handOn = (good?: ((value: unknown) => unknown) | null, bad?: ((error: unknown) => unknown) | null): unknown => {
     clearImmediate(unasked)
     letGo()
@@ -98,4 +104,15 @@ function hearWithCaller(promise: Promise<unknown>, part: string, listener: EndLi
     listener.returned(undefined)
     fault(part, 'follow', new TypeError('a promise with a then() of its own was not awaited at once'))
   })
+}
+
+// Whoever awaits twice in one turn has asked twice; and a `then` of somebody else's may answer twice, or answer and throw.
+function firstOnly(listener: EndListener): EndListener {
+  let waiting: EndListener | undefined = listener
+  const take = (): EndListener | undefined => {
+    const taken = waiting
+    waiting = undefined
+    return taken
+  }
+  return { returned: (result) => take()?.returned(result), threw: (error) => take()?.threw(error) }
 }

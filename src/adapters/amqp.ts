@@ -1,7 +1,7 @@
 // RabbitMQ through amqplib: deliveries as tasks, settled by how they end, and sends that carry the trace.
 import type { ConsumeMessage } from 'amqplib'
 import { compose, notify } from '../kernel/compose.ts'
-import { checkOptions } from '../kernel/errors.ts'
+import { checkOptions, having, refuse } from '../kernel/errors.ts'
 import type { Middleware } from '../kernel/task.ts'
 import { text } from './amqp/adapter.ts'
 import { type AmqpConsumer, type ConsumeOptions, type ConsumingChannel, startConsumer } from './amqp/consume.ts'
@@ -52,6 +52,7 @@ export interface Amqp extends Sender {
    *
    * @param options `queue` is the label of its events. Default `(publisher)`
    * @returns a handle; closing it removes our listeners
+   * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
    */
   observe(channel: object, options?: { readonly queue?: string | undefined }): AmqpObservation
 }
@@ -78,10 +79,12 @@ export function amqp(...middleware: Middleware[]): Amqp {
     wrap: (handler, options) => wrapHandler(around, handler, options),
     observe(channel, options = {}) {
       checkOptions('observe', options, { queue: text })
+      refuse('observe: the channel', emitting(channel), channel)
       const { queue } = options
       return new Observation(ears, report, channel, queue === undefined ? PUBLISHER : queueLabel(queue))
     },
   }
 }
 
+const emitting = having('on', 'off')
 const PUBLISHER = '(publisher)'

@@ -38,6 +38,7 @@ export interface BullmqInstrument {
    * that is killed is seen; what happens inside, `sandboxed()` of `taskspan/processes` sends here.
    *
    * @returns a handle; closing it removes the listeners
+   * @throws {TaskspanError} `INVALID_OPTION` for what is no worker
    */
   // biome-ignore lint/suspicious/noExplicitAny: a worker of any data, result and name
   observe(worker: Worker<any, any, any, any, any, any>): Observation

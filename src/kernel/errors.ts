@@ -135,6 +135,19 @@ export const atLeast =
 export const strings = (value: unknown): string | undefined =>
   Array.isArray(value) && value.every((item) => typeof item === 'string') ? undefined : 'must be an array of strings'
 
+/** A check for {@link checkOptions}, and for what is no option: something that has these methods. */
+export const having =
+  (...methods: string[]) =>
+  (value: unknown): string | undefined =>
+    methods.every((name) => typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function')
+      ? undefined
+      : `must have ${methods.join('(), ')}()`
+
+/** Refuses an argument that is not what it must be. @param wrong what a check says of it */
+export function refuse(what: string, wrong: string | undefined, value: unknown): void {
+  if (wrong !== undefined) throw new TaskspanError('INVALID_OPTION', `${what} ${wrong}, got ${show(value)}.`)
+}
+
 function isKind(value: unknown, kind: string): boolean {
   if (kind === 'array') return Array.isArray(value)
   if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -228,6 +228,10 @@ describe('a job that BullMQ failed without its processor', () => {
 })
 
 describe('events of a worker', () => {
+  it.each([undefined, Promise.resolve()])('are not to be had of %s, which is none', (worker) => {
+    expect(() => bullmq().observe(worker as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+
   it('a lock that cannot be renewed is counted and logged', async () => {
     const { t, metrics, logs } = await record()
     const instrument = bullmq(t)

@@ -1,6 +1,6 @@
 // The adapter of one AMQP consumer: how its deliveries are read, judged and settled, from options checked once.
 import type { ConsumeMessage } from 'amqplib'
-import { checkOptions, TaskspanError } from '../../kernel/errors.ts'
+import { checkOptions, having, refuse, TaskspanError } from '../../kernel/errors.ts'
 import type { Adapter } from '../../kernel/task.ts'
 import { reader } from './read.ts'
 import { type RequeuePolicy, type SettleOptions, settling } from './settle.ts'
@@ -31,6 +31,14 @@ export const TASK_OPTIONS = {
 /** A check for options: a text with something in it. */
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? undefined : 'must be a text'
+}
+
+/** What settles: an option, or the channel that is consumed from. */
+export const settlingChannel = having('ack', 'nack')
+
+/** A handler that cannot be called fails at each message, and each would be dead-lettered or dropped. */
+export function checkHandler(where: string, handler: unknown): void {
+  refuse(`${where}: the handler`, typeof handler === 'function' ? undefined : 'must be a function', handler)
 }
 
 export function checkTaskOptions(

@@ -1,11 +1,20 @@
 // A consumer of ours on a channel of the user's: each delivery through the flow, and a handle that drains it.
 import type { ConsumeMessage, Options, Replies } from 'amqplib'
 import { type Consume, consumer } from '../../kernel/consumer.ts'
-import { atLeast, checkOptions } from '../../kernel/errors.ts'
+import { atLeast, checkOptions, having, refuse } from '../../kernel/errors.ts'
 import { fault } from '../../kernel/faults.ts'
 import type { Middleware } from '../../kernel/task.ts'
 import { endsWithin } from '../../kernel/within.ts'
-import { adapter, checkTaskOptions, settles, TASK_OPTIONS, type TaskOptions, text } from './adapter.ts'
+import {
+  adapter,
+  checkHandler,
+  checkTaskOptions,
+  settles,
+  settlingChannel,
+  TASK_OPTIONS,
+  type TaskOptions,
+  text,
+} from './adapter.ts'
 import type { Ears, Report } from './events.ts'
 import { type AmqpObservation, Observation } from './observe.ts'
 import { ownSettles } from './own-settles.ts'
@@ -58,6 +67,8 @@ export const CONSUME_OPTIONS = {
   arguments: 'object',
 } as const
 
+const consuming = having('consume', 'cancel')
+
 /** What one `amqp()` gives to all that it makes. */
 export interface Around {
   readonly middleware: Middleware
@@ -74,6 +85,13 @@ export async function startConsumer(
   options: ConsumeOptions,
 ): Promise<AmqpConsumer> {
   checkTaskOptions('consume', options, CONSUME_OPTIONS)
+  refuse(
+    'consume: the channel',
+    consuming(channel) ?? (settles(options) ? settlingChannel(channel) : undefined),
+    channel,
+  )
+  refuse('consume: the queue', typeof queue === 'string' ? undefined : 'must be a text', queue)
+  checkHandler('consume', handler)
   const { name: _, requeue: __, settle: ___, prefetch, ...wanted } = options
   if (prefetch !== undefined) await ask<Replies.Empty>((answer) => channel.prefetch(prefetch, false, answer))
   const started = new Consumer(around, channel, queue, handler, options)

@@ -1,8 +1,16 @@
 // A handler wrapped for those who consume by themselves; the broker's `null` is counted and passed on.
 import type { ConsumeMessage } from 'amqplib'
 import { consumer } from '../../kernel/consumer.ts'
-import { TaskspanError } from '../../kernel/errors.ts'
-import { adapter, checkTaskOptions, settles, TASK_OPTIONS, type TaskOptions } from './adapter.ts'
+import { checkOptions, TaskspanError } from '../../kernel/errors.ts'
+import {
+  adapter,
+  checkHandler,
+  checkTaskOptions,
+  settles,
+  settlingChannel,
+  TASK_OPTIONS,
+  type TaskOptions,
+} from './adapter.ts'
 import type { Around } from './consume.ts'
 import { ownSettles } from './own-settles.ts'
 import { queueLabel } from './read.ts'
@@ -18,7 +26,7 @@ export interface WrapOptions extends TaskOptions {
 const WRAP_OPTIONS = {
   ...TASK_OPTIONS,
   queue: (value: unknown) => (typeof value === 'string' ? undefined : 'must be a text'),
-  channel: 'object',
+  channel: settlingChannel,
 } as const
 
 export function wrapHandler<M extends ConsumeMessage | null, R>(
@@ -26,6 +34,8 @@ export function wrapHandler<M extends ConsumeMessage | null, R>(
   handler: (message: M) => R,
   options: WrapOptions,
 ): (message: M) => Promise<Awaited<R> | undefined> {
+  checkHandler('wrap', handler)
+  checkOptions('wrap', options, WRAP_OPTIONS)
   const { channel } = options
   if (channel === undefined && options.settle === 'auto') {
     throw new TaskspanError('INVALID_OPTION', "wrap: settle: 'auto' needs the channel: pass it as 'channel'.")

@@ -2,6 +2,7 @@
 import type { Job, Worker } from 'bullmq'
 import { notify } from '../../kernel/compose.ts'
 import { createTask } from '../../kernel/create-task.ts'
+import { having, refuse } from '../../kernel/errors.ts'
 import { guard } from '../../kernel/faults.ts'
 import type { Middleware } from '../../kernel/task.ts'
 import { adopt } from './adopt.ts'
@@ -18,6 +19,7 @@ const STALLED_OUT = 'job stalled more than allowable limit'
 const STARTED_OUT = 'job started more than allowable limit'
 
 export function observe(worker: Worker, middleware: Middleware, ran: Ran): Observation {
+  refuse('bullmq: observe: the worker', emitting(worker), worker)
   const queue = worker.name
   ran.isAsked = true
   const release = guard('bullmq', 'sandbox', () => adopt(worker, middleware, ran))
@@ -67,6 +69,8 @@ export function observe(worker: Worker, middleware: Middleware, ran: Ran): Obser
   }
   return { close, [Symbol.asyncDispose]: close }
 }
+
+const emitting = having('on', 'off')
 
 // BullMQ sets it in moveToFailed only when there will be no other attempt.
 function isFinal(job: Job): boolean {

@@ -383,6 +383,28 @@ describe('options', () => {
     expect((await channel.checkQueue(queue)).consumerCount).toBe(0)
   })
 
+  it('refuses a channel, a queue and a handler that are none, before a message could be lost by them', async () => {
+    const channel = await openChannel()
+    const queue = await makeQueue(channel)
+    const promised = Promise.resolve(channel)
+    const { consume, wrap, observe } = amqp()
+    const wrong: [() => unknown, string][] = [
+      [() => consume(channel, queue, undefined as never), 'consume: the handler must be a function, got undefined.'],
+      [() => consume(channel, queue, {} as never), 'consume: the handler must be a function, got [object Object].'],
+      [() => consume(channel, undefined as never, () => {}), 'consume: the queue must be a text, got undefined.'],
+      [() => consume(promised as never, queue, () => {}), 'consume: the channel must have consume(), cancel(), got'],
+      [() => wrap(undefined as never, { queue }), 'wrap: the handler must be a function, got undefined.'],
+      [() => wrap(() => {}, undefined as never), 'wrap: options must be an object, got undefined.'],
+      [() => wrap(() => {}, { queue, channel: promised as never }), "wrap: 'channel' must have ack(), nack(), got"],
+      [() => observe(promised), 'observe: the channel must have on(), off(), got [object Promise].'],
+    ]
+    for (const [make, message] of wrong) {
+      const refused = await (async () => make())().catch((error: unknown) => error)
+      expect(refused).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(message) })
+    }
+    expect((await channel.checkQueue(queue)).consumerCount).toBe(0)
+  })
+
   it('are checked by the compiler, too', () => {
     const wrong = async (channel: Channel): Promise<void> => {
       const { consume, wrap } = amqp()

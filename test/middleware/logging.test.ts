@@ -7,6 +7,7 @@ import { type LogLine, recordLogs, recordSpans } from 'taskspan/testing'
 import { tracing } from 'taskspan/tracing'
 import { describe, expect, it } from 'vitest'
 import { createTask } from '../../src/kernel/create-task.ts'
+import { faultsOf } from '../support/faults.ts'
 import { runner, taskOf, turns } from '../support/run.ts'
 
 const fail = (error: unknown) => (): never => {
@@ -288,6 +289,23 @@ describe('mixin', () => {
 })
 
 describe('bind()', () => {
+  it.each([
+    ['nothing', undefined],
+    ['what is no text and cannot become one', { request_id: 'r-1', user: Object.create(null) }],
+    [
+      'what cannot be read',
+      {
+        get user(): string {
+          throw new Error('getter')
+        },
+      },
+    ],
+  ])('runs its code also where it is given %s, and counts that', (_, fields) => {
+    const counted = faultsOf('logging', 'bind')
+    expect(bind(fields as never, () => 7)).toBe(7)
+    expect(counted()).toBe(1)
+  })
+
   it('gives back what its function gives, and passes its error on', async () => {
     expect(bind({ a: 1 }, () => 7)).toBe(7)
     await expect(bind({ a: 1 }, () => Promise.reject(new Error('no')))).rejects.toThrow('no')

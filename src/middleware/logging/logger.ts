@@ -112,7 +112,7 @@ const MAX_VALUE = 128
  * Runs `fn` with keys bound: they stand on every line of `log()` inside. Those that are on the `correlation` allow-list
  * also travel with the messages sent inside, and become span attributes there.
  *
- * @param fields keys and values; cut at 128 characters
+ * @param fields keys and values; cut at 128 characters. What cannot become a text is counted
  * @returns what `fn` returns
  * @example
  * app.use((req, res, next) => bind({ request_id: req.id }, next))
@@ -120,8 +120,11 @@ const MAX_VALUE = 128
 export function bind<T>(fields: Readonly<Record<string, string | number | boolean | undefined>>, fn: () => T): T {
   const scope = currentScope() ?? NO_TASK
   const bound: Record<string, string> = { ...scope.bound }
-  for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) bound[key] = String(value).slice(0, MAX_VALUE)
-  }
+  // What cannot be written as a text, or read at all, must not keep a request from running.
+  guard('logging', 'bind', () => {
+    for (const [key, value] of Object.entries(fields)) {
+      if (value !== undefined) bound[key] = String(value).slice(0, MAX_VALUE)
+    }
+  })
   return runInScope({ task: scope.task, bound, call: scope.call }, fn)
 }

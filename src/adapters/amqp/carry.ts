@@ -36,9 +36,16 @@ export function carry<O extends Options.Publish | null | undefined>(options: O, 
 
 function added<O extends Options.Publish | null | undefined>(options: O, headers: Record<string, string>): O {
   const own: unknown = options?.headers
-  if (own === undefined || own === null) return Object.assign(copyOf(options), { headers }) as O
+  if (own === undefined || own === null) return Object.assign(readable(options), { headers }) as O
   if (typeof own !== 'object') return options // amqplib will say what is wrong with it
-  return Object.assign(copyOf(options), { headers: Object.assign(copyOf(own), headers) }) as O
+  return Object.assign(readable(options), { headers: Object.assign(copyOf(own), headers) }) as O
+}
+
+// A getter of a class may read private fields, which a copy has not: what a copy does not own is asked of its original.
+function readable(options: object | null | undefined): object {
+  const copy = copyOf(options)
+  if (Object.getPrototypeOf(copy) === Object.prototype) return copy
+  return new Proxy(copy, { get: (own, key) => Reflect.get(Object.hasOwn(own, key) ? own : (options ?? own), key) })
 }
 
 // amqplib also sends headers that are inherited, and reads options that are. Not spread but assigned: to Node 20 an object

@@ -85,6 +85,26 @@ describe('publish', () => {
     expect(ids).toEqual(spans.named(`send ${queue}`).map(({ spanId }) => spanId))
   })
 
+  it('also sends options of a class that keeps them private', async () => {
+    const { spans, t } = await record()
+    const channel = await openChannel()
+    const queue = await makeQueue(channel)
+    class Persistent {
+      readonly #type = 'save'
+      readonly messageId = 'm'
+      get type(): string {
+        return this.#type
+      }
+    }
+    amqp(t).publish(channel, '', queue, body, new Persistent())
+    inRequest(() => channel.publish('', queue, body, inject(new Persistent())))
+    const traces = [spans.one(`send ${queue}`).traceId, spans.one('request').traceId]
+    for (const [at, { properties }] of (await receive(queue, 2)).entries()) {
+      expect(properties).toMatchObject({ type: 'save', messageId: 'm' })
+      expect(properties.headers?.traceparent).toContain(traces[at])
+    }
+  })
+
   it('also sends what options and headers inherit', async () => {
     const { t } = await record()
     const channel = await openChannel()

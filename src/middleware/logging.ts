@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { around } from '../kernel/around.ts'
 import { allowCorrelation, type CorrelationOptions, correlationOf } from '../kernel/correlation.ts'
-import { atLeast, checkOptions, strings } from '../kernel/errors.ts'
+import { atLeast, checkOptions, having, strings } from '../kernel/errors.ts'
 import { isCall, type Middleware } from '../kernel/task.ts'
 import { callEnded, carried, ended, LOST, noticed, startFields, write } from './logging/lines.ts'
 import { acknowledge, logger as makeLogger, setCurrentLogger } from './logging/logger.ts'
@@ -69,10 +69,12 @@ export function logging(options: LoggingOptions = {}): Logging {
   return Object.assign(middleware, { loggers: [logger, parent] as const })
 }
 
+// With levels of its own alone, a pino has no `warn`, say, and would drop those lines without a word.
+const levelled = having('child', 'isLevelEnabled', 'debug', 'info', 'warn', 'error')
+
 /** The options that `logging()` takes, for those that pass them on. */
 export const LOGGING_OPTIONS = {
-  logger: (value: unknown) =>
-    typeof (value as Logger | null)?.child === 'function' ? undefined : 'must be a pino logger',
+  logger: (value: unknown) => levelled(value) && 'must be a pino logger with the levels debug, info, warn and error',
   slowAfterMs: atLeast(0),
   redact: strings,
   correlation: strings,

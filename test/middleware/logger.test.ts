@@ -144,6 +144,13 @@ describe('a pino of the user', () => {
     expect(raw.join('').match(/"task_id"/g)).toHaveLength(1)
   })
 
+  it('is refused where it has levels of its own alone, which would drop our warnings without a word', () => {
+    const customLevels = { emerg: 80, crit: 60, error: 50, warning: 40, notice: 35, info: 30, debug: 20 }
+    const syslog = pino({ customLevels, useOnlyCustomLevels: true }, recordLogs().destination)
+    expect(() => logging({ logger: syslog as never })).toThrow("'logger' must be a pino logger with the levels debug")
+    logging({ logger: pino({ customLevels }, recordLogs().destination) as never })
+  })
+
   it('is told once that it keeps its envelope, whatever the diag logger does', () => {
     const info = vi.fn(() => {
       throw new Error('no console')

@@ -188,6 +188,11 @@ describe('prom-client’s registry', () => {
     await runner(metrics({ registry }))()
     const merged = Registry.merge([registry, new Registry()])
     expect(parse((await render(merged)).body, 'classic').get('taskiq_tasks_total')?.samples).toHaveLength(1)
+    // A format of its own, scraped by prom-client, leaves that of the first as it is.
+    merged.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
+    const [total] = parse(await merged.metrics(), 'openmetrics').get('taskiq_tasks')?.samples ?? []
+    expect(total).toMatchObject({ name: 'taskiq_tasks_total', value: 1 })
+    expect(parse(await registry.metrics(), 'classic').get('taskiq_tasks_total')?.samples).toHaveLength(1)
   })
 
   it('getSingleMetric(), getSingleMetricAsString() and removeSingleMetric() work on ours', async () => {

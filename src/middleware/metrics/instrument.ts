@@ -48,13 +48,17 @@ export abstract class Instrument<Cell extends { touched: boolean }> {
     registry.registerMetric(this as unknown as Metric)
   }
 
-  // prom-client's OpenMetrics scrape renames counters in place, for good; ours stay as they are, and get() below gives
-  // each format the name it wants.
+  // prom-client's OpenMetrics scrape renames counters in place, for good, and reads them at once; ours stay as they are,
+  // and get() below gives each format the name it wants. A merged registry may have another format than our own.
   get name(): string {
     return this.fullName
   }
 
-  set name(_: string) {}
+  set name(wanted: string) {
+    this.wanted = wanted
+  }
+
+  private wanted: string | undefined
 
   /** The cell for these label values, in the order of `labelNames`; beyond the caps, a cell of `other`. */
   cell(...values: string[]): Cell {
@@ -97,7 +101,8 @@ export abstract class Instrument<Cell extends { touched: boolean }> {
     const values: Sample[] = []
     for (const { labels, cell } of this.cells.values()) if (cell.touched) this.sample(labels, cell, values)
     const stripped = this.type === 'counter' && isOpenMetrics(this.registry)
-    const name = stripped ? this.fullName.replace(/_total$/, '') : this.fullName
+    const name = this.wanted ?? (stripped ? this.fullName.replace(/_total$/, '') : this.fullName)
+    this.wanted = undefined
     return { name, help: this.help, type: this.type, aggregator: this.aggregator, values }
   }
 

@@ -92,7 +92,7 @@ export function sse<const E extends string, A extends SpanAttributes<A>, T>(
  * Says what the `ext()` call around it has used; adds to `taskiq_ext_usage_total` under the call's service, operation and
  * each key as the unit. Outside of `ext()` it is counted as a fault and otherwise ignored.
  *
- * @param amounts finite numbers of at least 0; `undefined` means unknown and adds nothing
+ * @param amounts up to 20 finite numbers of at least 0; `undefined` means unknown and adds nothing
  * @example
  * usage({ input_tokens: reply.usage?.input_tokens, gpu_seconds: 1.5 })
  */
@@ -101,7 +101,9 @@ export function usage(amounts: Readonly<Record<string, number | undefined>>): vo
     const task = currentScope()?.call
     if (task?.onion === undefined) return fault('spans', 'usage_outside_ext')
     const known: Record<string, number> = {}
-    for (const [unit, amount] of Object.entries(amounts).slice(0, MAX_UNITS)) {
+    const entries = Object.entries(amounts)
+    if (entries.length > MAX_UNITS) fault('spans', 'usage_units', new RangeError(`usage: more than ${MAX_UNITS} units`))
+    for (const [unit, amount] of entries.slice(0, MAX_UNITS)) {
       if (amount === undefined) continue
       if (Number.isFinite(amount) && amount >= 0) known[word(unit)] = amount
       else fault('spans', 'usage_amount', new TypeError(`usage: '${unit}' is ${String(amount)}`))

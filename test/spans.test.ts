@@ -464,18 +464,20 @@ describe('metrics', () => {
     expect(await faults()).toBe(0)
   })
 
-  it('count usage outside of a call, and amounts that are none, as faults', async () => {
+  it('count usage outside of a call, amounts that are none, and more than 20 of them, as faults', async () => {
     const { t, metrics, faults } = await record()
     usage({ input_tokens: 5 })
     await inTask(t, () => {
       usage({ input_tokens: 5 })
       ext('llm', 'chat', id, () => usage({ input_tokens: Number.NaN, b: -1, c: 'x' as never, fine: 0 }))
       ext('llm', 'chat', id, () => usage(undefined as never))
+      const many = Object.fromEntries(Array.from({ length: 25 }, (_, at) => [`unit_${at}`, undefined]))
+      ext('llm', 'chat', id, () => usage(many))
     })
     expect(await metrics.series('taskiq_ext_usage_total')).toEqual([
       { labels: { service: 'llm', operation: 'chat', unit: 'fine' }, value: 0 },
     ])
-    expect(await faults()).toBe(6)
+    expect(await faults()).toBe(7)
   })
 })
 

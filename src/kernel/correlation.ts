@@ -1,6 +1,6 @@
 // The keys that join telemetry to a request: one allow-list, from the sender's baggage to attributes and log fields.
 import { type Context, propagation } from '@opentelemetry/api'
-import { atOnce, guard } from './faults.ts'
+import { atOnce, fault, guard } from './faults.ts'
 import { currentScope } from './scope.ts'
 import { shared } from './shared.ts'
 import type { Correlation, Task } from './task.ts'
@@ -11,10 +11,10 @@ const MAX_KEYS = 20
 export interface CorrelationOptions {
   /**
    * The one allow-list of keys that travel with messages as W3C baggage and become span attributes and log fields.
-   * Default: none. Values are cut at 128 characters.
+   * Default: none. At most 20 in a process. Values are cut at 128 characters.
    */
   readonly correlation?: readonly string[] | undefined
-  /** Adds keys from the payload: `(task) => ({ project_uuid: task.message.data.project })`. A throw is counted. */
+  /** Adds up to 20 keys from the payload: `(task) => ({ project_uuid: task.message.data.project })`. A throw is counted. */
   readonly correlate?: ((task: Task) => Readonly<Record<string, unknown>> | undefined) | undefined
 }
 
@@ -22,7 +22,12 @@ export interface CorrelationOptions {
 export function allowCorrelation(options: CorrelationOptions): void {
   for (const key of options.correlation ?? []) {
     if (shared.correlation.size < MAX_KEYS) shared.correlation.add(key)
+    else if (!shared.correlation.has(key)) tooMany(`'${key}' does not travel`)
   }
+}
+
+function tooMany(what: string): void {
+  fault('correlation', 'too_many_keys', new RangeError(`${what}: there are more than ${MAX_KEYS} keys`))
 }
 
 /** Whether there is anything to read from a message. */
@@ -55,6 +60,7 @@ function ofMessage(task: Task, options: CorrelationOptions, extracted: (task: Ta
     }
   }
   const added = correlate && guard('correlation', 'correlate', () => Object.entries(atOnce(correlate(task)) ?? {}))
+  if (added !== undefined && added.length > MAX_KEYS) tooMany('not all that correlate() gave is taken')
   for (const [key, value] of added?.slice(0, MAX_KEYS) ?? []) {
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
       values[key] = cutValue(String(value))

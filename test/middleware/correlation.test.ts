@@ -150,7 +150,8 @@ describe('correlate()', () => {
     expect(faults()).toBe(1)
   })
 
-  it('adds at most 20 keys, cut at 128 characters', async () => {
+  it('adds at most 20 keys, cut at 128 characters, and counts that there were more', async () => {
+    const counted = faultsOf('correlation', 'too_many_keys')
     const { spans, t } = await record({
       correlate: () => Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`k_${at}`, 'v'.repeat(500)])),
     })
@@ -159,6 +160,7 @@ describe('correlate()', () => {
     const added = Object.keys(attributes).filter((key) => key.startsWith('k_'))
     expect(added).toHaveLength(20)
     expect(attributes.k_0).toBe('v'.repeat(128))
+    expect(counted()).toBe(1)
   })
 
   it('is asked once per task, whoever wants to know', async () => {
@@ -187,4 +189,16 @@ it('costs nothing that is not asked for: without the option no key is looked at'
   })
   expect(spans.one('taskiq.render').attributes).toMatchObject({ baggage: 'undefined' })
   expect(spans.one('taskiq.render').attributes).not.toHaveProperty('unasked')
+})
+
+// The last one: the list belongs to the process, and is full from here on.
+it('lets at most 20 keys travel from one process, and counts what is over', async () => {
+  const counted = faultsOf('correlation', 'too_many_keys')
+  const keys = Array.from({ length: 25 }, (_, at) => `t_${at}`)
+  await record({ correlation: keys })
+  const { baggage = '' } = bind(Object.fromEntries(keys.map((key) => [key, 'v'])), () => injectHeaders())
+  const left = keys.length - baggage.split(',').length
+  expect(left).toBeGreaterThanOrEqual(5)
+  // The middlewares of a `telemetry()` share its list.
+  expect(counted()).toBeGreaterThanOrEqual(left)
 })

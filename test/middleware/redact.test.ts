@@ -91,6 +91,43 @@ describe('children of log()', () => {
       { user: { secret: '[REDACTED]' }, cvv: '[REDACTED]', c: 3 },
     ])
   })
+
+  it('hide what is bound to them later', () => {
+    const logs = recordLogs()
+    logging({ logger: logs.logger })
+    const child = log().child({ a: 1 })
+    child.setBindings({ token: 'hunter2', b: 2 })
+    child.info('line')
+    expect(logs.lines).toMatchObject([{ a: 1, b: 2, token: '[REDACTED]' }])
+  })
+
+  it.each([
+    [
+      'makes no JSON of itself',
+      {
+        toJSON() {
+          throw new Error('no')
+        },
+      },
+    ],
+    [
+      'cannot be read',
+      {
+        get deep(): string {
+          throw new Error('no')
+        },
+      },
+    ],
+  ])('are made also where what they bind %s, as by pino: it is left out, and counted', (_, value) => {
+    const logs = recordLogs()
+    logging({ logger: logs.logger })
+    const counted = faultsOf('logging', 'redact')
+    const child = log().child({ value })
+    child.setBindings({ value })
+    child.info({ a: 1 }, 'line')
+    expect(logs.lines).toMatchObject([{ a: 1, message: 'line' }])
+    expect(counted()).toBe(2)
+  })
 })
 
 describe('errors', () => {

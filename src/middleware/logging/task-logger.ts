@@ -11,6 +11,7 @@ type Serializers = Record<string | symbol, (value: unknown) => unknown>
 // What pino's loggers keep under the symbols that it publishes for extensions; what only looks like one has none of it.
 interface Internals {
   child(bindings: Bindings, options: ChildLoggerOptions): Logger
+  setBindings(bindings: Bindings): void
   [pino.symbols.asJsonSym](object: object, message: unknown, level: number, time: string): string
   [pino.symbols.writeSym](object: unknown, message: unknown, level: number): void
   readonly [pino.symbols.mixinSym]: unknown
@@ -53,7 +54,16 @@ function harden(child: Logger, redact: Redact, safely: (format: Format | undefin
   const internals = child as unknown as Internals
   const write = internals[pino.symbols.writeSym]
   const asJson = internals[pino.symbols.asJsonSym]
-  const makeChild = internals.child
+  const { child: makeChild, setBindings } = internals
+  // pino writes what it cannot read as best it can: looking for credentials in it must not throw either.
+  const bound = (bindings: Bindings): Bindings => {
+    try {
+      return redact(bindings)
+    } catch (error) {
+      fault('logging', 'redact', error)
+      return {}
+    }
+  }
   Object.assign(child, {
     // A destination that fails throws into whoever writes; here that is a task.
     [pino.symbols.writeSym](this: Internals, object: unknown, message: unknown, level: number): void {
@@ -68,11 +78,14 @@ function harden(child: Logger, redact: Redact, safely: (format: Format | undefin
     },
     child(this: Internals, bindings: Bindings, options?: ChildLoggerOptions): Logger {
       const { formatters, serializers } = options ?? {}
-      return makeChild.call(this, redact(bindings), {
+      return makeChild.call(this, bound(bindings), {
         ...options,
         ...(formatters && { formatters: { ...formatters, ...(formatters.log && { log: safely(formatters.log) }) } }),
         ...(serializers && { serializers: redacted(serializers as Serializers, redact) }),
       })
+    },
+    setBindings(this: Internals, bindings: Bindings): void {
+      setBindings.call(this, bound(bindings))
     },
   })
 }

@@ -1,8 +1,10 @@
 // Sends: the channel's own publish, once and in the same tick, with a `send` span around it and its context inside.
+import { isPromise } from 'node:util/types'
 import type { Options } from 'amqplib'
 import { fault, guard } from '../../kernel/faults.ts'
 import { ATTR } from '../../kernel/names.ts'
 import { produce } from '../../kernel/producer.ts'
+import { type EndListener, followed } from '../../kernel/promises.ts'
 import type { Middleware, TaskFields } from '../../kernel/task.ts'
 import { carry } from './carry.ts'
 import { queueLabel } from './read.ts'
@@ -61,13 +63,17 @@ export function sender(middleware: Middleware, hearReturns: (channel: object) =>
     const fields = guard('rabbitmq', 'send', () => sendFields(exchange, routingKey, content, options))
     let given: unknown
     produce('rabbitmq', middleware, fields ?? { name: '', queue: '' }, (carrier) => {
-      if (!('waitForConfirms' in channel)) {
-        given = carried(content, options, carrier, callback, call)
-        return given
+      if ('waitForConfirms' in channel) {
+        const answer = new Answer()
+        given = carried(content, options, carrier, heard(callback, answer), call)
+        return answer.promise
       }
-      const confirmed = confirmation(callback)
-      given = carried(content, options, carrier, confirmed.callback, call)
-      return confirmed.promise
+      given = carried(content, options, carrier, callback, call)
+      if (!isPromise(given)) return given
+      // As with any call: a rejection that nobody handles stays one, and what is the caller's to ask is not asked twice.
+      const answer = new Answer()
+      given = followed(given, 'rabbitmq', answer)
+      return answer.promise
     })
     return given
   }
@@ -108,21 +114,32 @@ function carried(
   }
 }
 
-/** The broker's answer as a promise, beside the caller's own callback. */
-function confirmation(callback: Callback): { readonly promise: Promise<void>; readonly callback: Callback } {
-  let settle: { resolve: () => void; reject: (error: unknown) => void } | undefined
-  const promise = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject }
+/** The broker's answer as a promise of ours, beside what the caller has of it. */
+class Answer implements EndListener {
+  private settle: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  readonly promise = new Promise<void>((resolve, reject) => {
+    this.settle = { resolve, reject }
   })
-  promise.catch(() => {}) // a nack belongs to the caller's callback, or to waitForConfirms()
-  return {
-    promise,
-    callback(...answer) {
-      const [error] = answer
-      if (error === null || error === undefined) settle?.resolve()
-      else settle?.reject(error)
-      callback?.(...answer)
-    },
+
+  constructor() {
+    this.promise.catch(() => {}) // a failure belongs to the caller's callback or promise, or to waitForConfirms()
+  }
+
+  returned(): void {
+    this.settle?.resolve()
+  }
+
+  threw(error: unknown): void {
+    this.settle?.reject(error)
+  }
+}
+
+function heard(callback: Callback, answer: Answer): Callback {
+  return (...args) => {
+    const [error] = args
+    if (error === null || error === undefined) answer.returned()
+    else answer.threw(error)
+    callback?.(...args)
   }
 }
 

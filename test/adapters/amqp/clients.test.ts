@@ -9,7 +9,7 @@ import {
 } from 'amqplib/callback_api'
 import { type AmqpConsumer, amqp } from 'taskspan/amqp'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { latch, openChannel, queueName, takeAll, tally } from '../../support/amqp.ts'
+import { latch, openChannel, queueName, takeAll, tally, unhandled } from '../../support/amqp.ts'
 import { amqpUrl } from '../../support/rabbitmq.ts'
 import { record } from '../../support/record.ts'
 
@@ -129,7 +129,7 @@ describe('amqp-connection-manager', () => {
     return channel
   }
 
-  it('publishes through its wrapper: the promise is its own, the span ends with it', async () => {
+  it('publishes through its wrapper: the answer is its own, the span ends with it', async () => {
     const { spans, metrics, t } = await record()
     const channel = await open()
     const queue = await queueForever()
@@ -141,6 +141,19 @@ describe('amqp-connection-manager', () => {
     const [message] = await takeAll(queue)
     expect(message?.properties.headers?.traceparent).toContain(spans.named(`send ${queue}`)[0]?.spanId)
     expect(await metrics.value('taskiq_messages_sent_total', { queue })).toBe(2)
+  })
+
+  it('leaves a rejection that nobody handles unhandled', async () => {
+    const { spans, t } = await record()
+    const channel = await open()
+    const publish = amqp(t).publish
+    const rejections = await unhandled(async () => {
+      void publish(channel, '', 'nowhere', body, { timeout: 1 })
+      await channel.close()
+      await spans.waitFor('send nowhere')
+    })
+    expect(rejections).toHaveLength(1)
+    expect(spans.one('send nowhere').status).toBe('error')
   })
 
   it('rejects as it does without us, and that is no fault of telemetry', async () => {

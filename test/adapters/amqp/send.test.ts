@@ -121,6 +121,28 @@ describe('publish', () => {
     })
   })
 
+  it('leaves an answer that works when it is asked to its caller', async () => {
+    const { spans, t, faults } = await record()
+    let asked = 0
+    class Answer extends Promise<boolean> {
+      static override get [Symbol.species]() {
+        return Promise
+      }
+      // biome-ignore lint/suspicious/noThenProperty: that is what a client of somebody's own may do
+      override then<A, B>(good?: ((value: boolean) => A) | null, bad?: ((error: unknown) => B) | null): Promise<never> {
+        asked++
+        return super.then(good, bad) as Promise<never>
+      }
+    }
+    const answer = new Answer((resolve) => resolve(true))
+    const given = amqp(t).publish({ publish: () => answer }, '', 'orders', body as never)
+    expect([given]).toEqual([answer])
+    expect(await given).toBe(true)
+    expect(asked).toBe(1)
+    expect((await spans.waitFor('send orders')).status).toBe('unset')
+    expect(await faults()).toBe(0)
+  })
+
   it('hands over the very options where there is nothing to carry', async () => {
     const channel = await openChannel()
     const seen: unknown[] = []

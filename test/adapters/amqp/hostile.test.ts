@@ -69,6 +69,19 @@ describe('a message with', () => {
     expect(spans.one('taskiq.files:process').attributes).not.toHaveProperty('taskiq.wait_ms')
   })
 
+  it.each([{}, { content: Buffer.alloc(0) }, { fields: null, properties: null }])(
+    '%j, made by a test, is handled and settled',
+    async (made) => {
+      const { t } = await record()
+      const settled: unknown[] = []
+      const channel = { ack: (message: unknown) => settled.push(message), nack() {} }
+      const handled: unknown[] = []
+      const wrapped = amqp(t).wrap((message: ConsumeMessage) => handled.push(message), { queue: 'work', channel })
+      await wrapped(made as never)
+      expect([handled, settled]).toEqual([[made], [made]])
+    },
+  )
+
   it('a megabyte of headers, which amqplib can receive but not send, runs with a new root', async () => {
     const { spans, t, faults } = await record()
     const handled: unknown[] = []

@@ -197,6 +197,21 @@ describe('injectFlow', () => {
     }
     expect(recorded.spans.spans.filter(({ kind }) => kind === 'producer')).toHaveLength(4)
   })
+
+  it('reaches the end of a chain of thousands, each below the one before', async () => {
+    const { spans } = await record()
+    let flow: FlowJob = { name: 'n0', queueName: 'chain' }
+    for (let at = 1; at < 3_000; at++) flow = { name: `n${at}`, queueName: 'chain', children: [flow] }
+    let last = injectFlow(flow)
+    for (let below = last.children?.[0]; below !== undefined; below = last.children?.[0]) last = below
+    expect(last.name).toBe('n0')
+    const sent = spans.named('send chain')
+    expect(sent).toHaveLength(3_000)
+    expect(sent.find(({ attributes }) => attributes['taskiq.task.name'] === 'n0')?.parent?.attributes).toMatchObject({
+      'taskiq.task.name': 'n1',
+    })
+    expect(last.opts?.telemetry?.metadata).toContain(sent[0]?.traceId)
+  })
 })
 
 describe('propagation()', () => {

@@ -1,7 +1,9 @@
 // The producer's side by hand: job options that carry the current trace. Copies; the caller's objects are never written to.
+import type { Context } from '@opentelemetry/api'
 import type { BulkJobOptions, FlowJob, JobsOptions } from 'bullmq'
 import { produce } from '../../kernel/producer.ts'
 import { injectCarrier } from '../../kernel/propagation.ts'
+import { activeContext, runInContext } from '../../kernel/scope.ts'
 import type { Middleware } from '../../kernel/task.ts'
 import { HAS_CHILDREN } from './read.ts'
 
@@ -47,16 +49,33 @@ export function sendBulk<J extends { name: string; opts?: BulkJobOptions | undef
 
 /** A flow whose every node, also one without `opts`, has a `send` span and carries it. */
 export function sendFlow<F extends FlowJob>(middleware: Middleware, flow: F): F {
-  const fields = { name: flow.name, queue: flow.queueName }
-  return produce('bullmq', middleware, fields, (carrier) => {
-    const { children } = flow
-    const waits = children !== undefined && children.length > 0
-    const opts = withCarrier(flow.opts as JobsOptions | undefined, {
-      ...carrier,
-      ...(waits && { [HAS_CHILDREN]: '1' }),
+  const root = sendNode(middleware, flow)
+  // Not by recursion: jobs that run one after the other are a flow as deep as they are many.
+  const sent: Sent[] = [root]
+  for (const { copy, context } of sent) {
+    if (!copy.children?.length) continue
+    copy.children = copy.children.map((child) => {
+      const made = runInContext(context, () => sendNode(middleware, child))
+      sent.push(made)
+      return made.copy
     })
-    const copy: F = { ...flow, opts }
-    return waits ? { ...copy, children: children.map((child) => sendFlow(middleware, child)) } : copy
+  }
+  return root.copy
+}
+
+interface Sent<F extends FlowJob = FlowJob> {
+  readonly copy: F
+  /** That of its span, which those of its children are below. */
+  readonly context: Context
+}
+
+function sendNode<F extends FlowJob>(middleware: Middleware, flow: F): Sent<F> {
+  return produce('bullmq', middleware, { name: flow.name, queue: flow.queueName }, (carrier) => {
+    const marked = flow.children?.length ? { ...carrier, [HAS_CHILDREN]: '1' } : carrier
+    return {
+      copy: { ...flow, opts: withCarrier(flow.opts as JobsOptions | undefined, marked) },
+      context: activeContext(),
+    }
   })
 }
 

@@ -1,5 +1,6 @@
 // A handle on a channel: what happens to it outside of any message, counted, logged, and told to those who listen.
-import { guard } from '../../kernel/faults.ts'
+import { isPromise } from 'node:util/types'
+import { fault, guard } from '../../kernel/faults.ts'
 import type { AmqpEvent, Ears, Listener, Report } from './events.ts'
 
 /** What a listener is told. */
@@ -14,7 +15,7 @@ export interface AmqpObservation extends AsyncDisposable {
   /** The queue's label; `(anonymous)` for a queue that the broker named. */
   readonly queue: string
   /**
-   * Calls `listener` each time that `event` happens; what it throws is counted.
+   * Calls `listener` each time that `event` happens; what it throws, or rejects with, is counted.
    *
    * @returns a function that ends it
    */
@@ -56,7 +57,9 @@ export class Observation implements AmqpObservation, Listener {
 
   tell(event: AmqpEvent, error?: unknown): void {
     for (const listener of this.listeners.get(event) ?? []) {
-      guard('rabbitmq', 'listener', () => listener({ event, queue: this.queue, error }))
+      const told: unknown = guard('rabbitmq', 'listener', () => listener({ event, queue: this.queue, error }))
+      // Nobody awaits an async listener, and its rejection would end the process.
+      if (isPromise(told)) told.catch((rejection: unknown) => fault('rabbitmq', 'listener', rejection))
     }
   }
 

@@ -243,14 +243,20 @@ describe('observe', () => {
     expect(await Promise.race([closed, Promise.resolve('silent')])).toBe('silent')
   })
 
-  it('survives a listener that throws: it is counted', async () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('listener')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('listener'))],
+  ])('survives a listener that %s: it is counted', async (_, listener) => {
     const { t, faults } = await record()
     const channel = await openChannel()
     const watched = amqp(t).observe(channel)
     const told = latch()
-    watched.on('channel_closed', () => {
-      throw new Error('listener')
-    })
+    watched.on('channel_closed', listener)
     const off = watched.on('channel_closed', () => {
       throw new Error('taken off')
     })

@@ -8,7 +8,7 @@ import { type Staged, stage } from './support/staged.ts'
 
 // In bytes, about a tenth over what they were when written. Raise one in the commit that needs it, and say there why.
 const BUDGETS: Readonly<Record<string, number>> = {
-  '.': 6_000,
+  '.': 6_100,
   './telemetry': 21_900,
   './tracing': 9_400,
   './metrics': 11_000,

@@ -15,7 +15,8 @@ export interface Started {
 }
 
 /**
- * Watches tasks without changing them. Whatever it throws is counted, never felt by the task.
+ * Watches tasks without changing them. Whatever it throws is counted, never felt by the task; so is what an async `end`
+ * rejects with, which is not waited for.
  *
  * A pair instead of a function: `compose` puts neighbouring observers around one promise, where each middleware function
  * costs several. The pair cannot forget its end: that is called for every start, also for one that threw.
@@ -100,7 +101,9 @@ function end({ chain, states, task }: Watched, ending: Ending): void {
     const observer = chain[at] as Observer
     if (observer.end === undefined) continue
     try {
-      observer.end(task, ending, states[at])
+      const told: unknown = observer.end(task, ending, states[at])
+      // Nobody awaits an async end, and its rejection would end the process.
+      if (told !== undefined && isPromise(told)) told.catch((error: unknown) => fault(observer.part, 'end', error))
     } catch (error) {
       fault(observer.part, 'end', error)
     }

@@ -1,5 +1,5 @@
 // The onion: order, and the checks on next(), with middleware as users write it.
-import { compose, type Middleware, notify, type TaskEvent, TaskspanError } from 'taskspan'
+import { around, compose, type Middleware, notify, type TaskEvent, TaskspanError } from 'taskspan'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { faultsOf } from '../support/faults.ts'
 import { gate, runner, turns } from '../support/run.ts'
@@ -248,6 +248,21 @@ it('a listener that answers by a promise is not awaited, and its rejection is co
   })
   notify(compose(later), { kind: 'dead_lettered', queue: 'orders' })
   expect(faults()).toBe(0)
+  await turns()
+  expect(faults()).toBe(1)
+  expect(seen).toEqual([])
+})
+
+it('an observer whose end answers by a promise is not awaited, and its rejection is counted, not unhandled', async () => {
+  const faults = faultsOf('audit', 'end')
+  const seen = unhandled()
+  const audit = around({
+    part: 'audit',
+    end: async () => {
+      throw new Error('the audit log is away')
+    },
+  })
+  expect(await runner(audit)({}, () => 7)).toBe(7)
   await turns()
   expect(faults()).toBe(1)
   expect(seen).toEqual([])

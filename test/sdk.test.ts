@@ -365,8 +365,12 @@ describe('a standard variable with a value that counts for nothing', () => {
     ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization: secret'],
     ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zip'],
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
+    ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', '0'],
     ['OTEL_BSP_MAX_QUEUE_SIZE', '0'],
+    ['OTEL_BSP_MAX_EXPORT_BATCH_SIZE', '1.5'],
     ['OTEL_BLRP_SCHEDULE_DELAY', '-1'],
+    ['OTEL_SPAN_EVENT_COUNT_LIMIT', 'many'],
+    ['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', '0'],
     ['OTEL_RESOURCE_ATTRIBUTES', 'a=1,b'],
     ['OTEL_TRACES_SAMPLER', 'sometimes'],
     ['OTEL_TRACES_SAMPLER_ARG', '10%'],
@@ -379,6 +383,17 @@ describe('a standard variable with a value that counts for nothing', () => {
     expect(open().status()).toMatchObject({ state: 'running', problems: [expect.stringContaining(`${name} must be `)] })
     expect(warnings).toHaveLength(1)
     expect(warnings.join()).not.toContain('secret')
+  })
+
+  it.each(['0', '-1', '0.5', 'many'])('harms nothing and loses nothing: batches of %s spans', async (size) => {
+    const { url, spanNames } = await collector()
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', url)
+    vi.stubEnv('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', size)
+    vi.stubEnv('OTEL_BSP_MAX_QUEUE_SIZE', '0')
+    open()
+    emit('one')
+    expect(await sdk?.flush()).toBe(true)
+    expect(spanNames()).toEqual(['one'])
   })
 
   it('is none of these', async () => {
@@ -425,6 +440,22 @@ describe('a backend that does not work', () => {
       state: 'closed',
       problems: [expect.stringMatching(/not every span reached http:.* within 50 ms/)],
     })
+  })
+
+  it('is given no more than waits for it; what is over is said once, and counted as failed', async () => {
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', await blackHole())
+    vi.stubEnv('OTEL_BSP_MAX_QUEUE_SIZE', '10')
+    const registry = new Registry()
+    telemetry({ registry, logging: false })
+    open()
+    for (let n = 0; n < 100; n++) emit('one')
+    const [destination] = sdk?.status().destinations ?? []
+    // One batch may have left the queue, and hang.
+    expect(destination?.failed).toBeGreaterThanOrEqual(80)
+    expect(destination?.failed).toBeLessThanOrEqual(90)
+    expect(destination?.lastError).toBe('no room')
+    expect(warnings).toEqual([expect.stringMatching(/10 spans wait for http:.*; what comes on top of them is lost/)])
+    expect((await render(registry)).body).toMatch(/telemetry_errors_total\{part="sdk",reason="overflow"\} [89]\d/)
   })
 
   it('takes a wrong grace for none given: close() never rejects, and never waits without end', async () => {

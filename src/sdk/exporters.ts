@@ -1,8 +1,10 @@
 // Where spans go: OTEL_TRACES_EXPORTER names it, or an endpoint implies it, or the terminal shows it.
+import { TraceFlags } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-node'
+import { batchLimits, bounded } from './batches.ts'
 import { waterfallProcessor } from './console.ts'
 import { env, list } from './environment.ts'
-import { type Delivery, otlp } from './otlp.ts'
+import { type Delivery, type Otlp, otlp } from './otlp.ts'
 import type { Problems } from './problems.ts'
 
 export interface Destination extends Delivery {
@@ -17,8 +19,8 @@ export function destinations(sdk: SdkPackage, problems: Problems): Destination[]
   return names.flatMap((name) => {
     try {
       if (name === 'otlp') {
-        const { exporter, ...delivery } = otlp<ReadableSpan>('traces', problems)
-        return [{ processor: new sdk.BatchSpanProcessor(exporter), ...delivery }]
+        const { exporter, overflow, ...delivery } = otlp<ReadableSpan>('traces', problems)
+        return [{ processor: batches(sdk, exporter, overflow), ...delivery }]
       }
       if (name === 'console') return [waterfallProcessor()]
       throw new Error('start() knows otlp, console and none')
@@ -27,6 +29,32 @@ export function destinations(sdk: SdkPackage, problems: Problems): Destination[]
       return []
     }
   })
+}
+
+/** The SDK's batches, which are given no more than they hold. */
+function batches(
+  sdk: SdkPackage,
+  exporter: Otlp<ReadableSpan>['exporter'],
+  overflow: Otlp<ReadableSpan>['overflow'],
+): SpanProcessor {
+  const limits = batchLimits('traces')
+  const queue = bounded(exporter, limits)
+  const processor = new sdk.BatchSpanProcessor(queue.exporter, { ...limits })
+  let isOpen = true
+  return {
+    onStart() {},
+    onEnd(span) {
+      if (!isOpen || (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0) return
+      if (queue.isFull()) return overflow(limits.maxQueueSize)
+      queue.add()
+      processor.onEnd(span)
+    },
+    forceFlush: () => processor.forceFlush(),
+    shutdown() {
+      isOpen = false
+      return processor.shutdown()
+    },
+  }
 }
 
 function hasEndpoint(): boolean {

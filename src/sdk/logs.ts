@@ -5,13 +5,13 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { fault } from '../kernel/faults.ts'
 import { shared } from '../kernel/shared.ts'
 import { VERSION } from '../kernel/version.ts'
-import { env, list } from './environment.ts'
+import { batchLimits, bounded } from './batches.ts'
+import { list } from './environment.ts'
 import type { StartOptions } from './face.ts'
 import { recordOf } from './log-record.ts'
 import { type Delivery, isSending, otlp } from './otlp.ts'
 import { load } from './packages.ts'
 import type { Problems } from './problems.ts'
-import { otlpEnv } from './protocol.ts'
 
 type LogsPackage = typeof import('@opentelemetry/sdk-logs')
 
@@ -35,24 +35,16 @@ export function sendLogs(resource: Resource, problems: Problems): SentLogs | und
   try {
     const { BatchLogRecordProcessor, LoggerProvider } = load<LogsPackage>('@opentelemetry/sdk-logs')
     const { exporter, ...delivery } = otlp<ReadableLogRecord>('logs', problems)
-    const limits = batchLimits()
-    let waiting = 0
-    const counted: typeof exporter = {
-      ...exporter,
-      export(records, done) {
-        waiting -= records.length
-        exporter.export(records, done)
-      },
-    }
-    const processors = [new BatchLogRecordProcessor({ exporter: counted, ...limits })]
+    const limits = batchLimits('logs')
+    const queue = bounded(exporter, limits)
+    const processors = [new BatchLogRecordProcessor({ exporter: queue.exporter, ...limits })]
     const provider = new LoggerProvider({ resource, processors })
     const logger = provider.getLogger('taskspan', VERSION)
     const off = onLine((line, active) => {
-      // The processor would drop it as well, and nobody would know.
-      if (waiting >= limits.maxQueueSize) return fault('sdk', 'log_dropped')
+      if (queue.isFull()) return fault('sdk', 'log_dropped')
       const record = recordOf(line, active)
       if (record === undefined) return fault('sdk', 'log_unreadable')
-      waiting++
+      queue.add()
       logger.emit(record)
     })
     return {
@@ -87,23 +79,4 @@ function onLine(take: (line: string, active: Context) => void): () => void {
   }
   shared.lines.add(sink)
   return () => void shared.lines.delete(sink)
-}
-
-/** The standard's variables, which this SDK leaves to who makes the processor. */
-function batchLimits(): { maxQueueSize: number; [limit: string]: number } {
-  const limit = (name: string, otherwise: number): number => {
-    const value = Number(env(`OTEL_BLRP_${name}`))
-    return Number.isInteger(value) && value > 0 ? value : otherwise
-  }
-  const maxQueueSize = limit('MAX_QUEUE_SIZE', 2_048)
-  return {
-    maxQueueSize,
-    maxExportBatchSize: Math.min(limit('MAX_EXPORT_BATCH_SIZE', 512), maxQueueSize),
-    scheduledDelayMillis: limit('SCHEDULE_DELAY', 1_000),
-    // Never before the exporter's own time-out, of which we hear.
-    exportTimeoutMillis: Math.max(
-      limit('EXPORT_TIMEOUT', 30_000),
-      Number(otlpEnv('logs', 'TIMEOUT') ?? 10_000) + 1_000,
-    ),
-  }
 }

@@ -27,9 +27,10 @@ const pairs = (name: string, isSecret: boolean): Variable => ({
   ...{ name, isSecret, expected: 'key=value,key=value' },
   is: (value) => value.split(',').every((pair) => pair.trim() === '' || pair.trim().indexOf('=') > 0),
 })
-const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER): Variable => ({
-  ...{ name, is: (value) => Number(value) >= least && Number(value) <= most },
-  expected: most === 1 ? `a number from ${least} to ${most}` : `a number from ${least}`,
+const whole = (name: string, least: number): Variable => ({
+  name,
+  is: (value) => Number.isSafeInteger(Number(value)) && Number(value) >= least,
+  expected: `a whole number from ${least}`,
 })
 
 const isGrpc = (): boolean =>
@@ -45,12 +46,13 @@ const ofSignal = (signal: string): readonly Variable[] => [
   { name: `${signal}ENDPOINT`, is: isEndpoint, expected: 'a URL that begins with http:// or https://', isSecret: true },
   pairs(`${signal}HEADERS`, true),
   oneOf(`${signal}COMPRESSION`, 'gzip', 'none'),
-  number(`${signal}TIMEOUT`, 0),
+  whole(`${signal}TIMEOUT`, 1),
 ]
 const ofBatches = (processor: string): readonly Variable[] => [
-  ...['MAX_QUEUE_SIZE', 'MAX_EXPORT_BATCH_SIZE'].map((limit) => number(`${processor}_${limit}`, 1)),
-  ...['SCHEDULE_DELAY', 'EXPORT_TIMEOUT'].map((limit) => number(`${processor}_${limit}`, 0)),
+  ...['MAX_QUEUE_SIZE', 'MAX_EXPORT_BATCH_SIZE', 'EXPORT_TIMEOUT'].map((limit) => whole(`${processor}_${limit}`, 1)),
+  whole(`${processor}_SCHEDULE_DELAY`, 0),
 ]
+const OF_SPANS = ['ATTRIBUTE', 'EVENT', 'LINK', 'ATTRIBUTE_PER_EVENT', 'ATTRIBUTE_PER_LINK']
 const SAMPLERS = ['always_on', 'always_off', 'traceidratio']
 const LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
 
@@ -62,8 +64,14 @@ const VARIABLES: readonly Variable[] = [
   { ...oneOf('OTEL_SDK_DISABLED', 'true', 'false'), is: (value) => /^(true|false)$/i.test(value) },
   ...['', 'TRACES_', 'LOGS_'].flatMap((signal) => ofSignal(`OTEL_EXPORTER_OTLP_${signal}`)),
   ...['OTEL_BSP', 'OTEL_BLRP'].flatMap(ofBatches),
+  ...OF_SPANS.map((what) => whole(`OTEL_SPAN_${what}_COUNT_LIMIT`, 0)),
+  whole('OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 1),
   pairs('OTEL_RESOURCE_ATTRIBUTES', false),
   oneOf('OTEL_TRACES_SAMPLER', ...SAMPLERS, ...SAMPLERS.map((name) => `parentbased_${name}`)),
-  number('OTEL_TRACES_SAMPLER_ARG', 0, 1),
+  {
+    name: 'OTEL_TRACES_SAMPLER_ARG',
+    is: (value) => Number(value) >= 0 && Number(value) <= 1,
+    expected: 'a number from 0 to 1',
+  },
   { ...oneOf('OTEL_LOG_LEVEL', ...LEVELS), is: (value) => LEVELS.includes(value.toLowerCase()) },
 ]

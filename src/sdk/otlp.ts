@@ -18,6 +18,8 @@ export interface Delivery {
 
 export interface Otlp<Item> extends Delivery {
   readonly exporter: Required<Exporter<Item>>
+  /** One was given up, for so many wait already. */
+  overflow(waiting: number): void
 }
 
 // Not the SDK's own key for what is not to be traced: a watch's polls are not, and their lines are to be sent.
@@ -48,6 +50,7 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
   const inFlight = new Set<Promise<boolean>>()
   let delivered = 0
   let failed = 0
+  let refused = 0
   let lastError: string | undefined
   let released = false
 
@@ -82,7 +85,12 @@ export function otlp<Item>(signal: Signal, problems: Problems): Otlp<Item> {
   }
   return {
     exporter: watched,
-    status: () => ({ name: 'otlp', signal, target, delivered, failed, lastError }),
+    overflow(waiting) {
+      refused++
+      lastError = 'no room'
+      problems.add('overflow', `${waiting} ${WORDS[signal]} wait for ${target}; what comes on top of them is lost`)
+    },
+    status: () => ({ name: 'otlp', signal, target, delivered, failed: failed + refused, lastError }),
     settled: async () => (await Promise.all(inFlight)).every(Boolean),
     release: () => {
       released = true

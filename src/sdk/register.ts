@@ -22,7 +22,7 @@ export function register(attributes: Readonly<Record<string, string>>, problems:
   const { defaultResource, resourceFromAttributes } = load<ResourcesPackage>('@opentelemetry/resources', SDK, BASE)
   const to = destinations(sdk, problems)
   const resource = defaultResource().merge(resourceFromAttributes(attributes))
-  // Sampler (OTEL_TRACES_SAMPLER), span limits and batch sizes (OTEL_BSP_*) the SDK reads from the environment itself.
+  // Sampler (OTEL_TRACES_SAMPLER) and span limits the SDK reads from the environment itself.
   const provider = new sdk.NodeTracerProvider({
     resource,
     spanProcessors: [...to.map(({ processor }) => processor), keptProcessor()],

@@ -198,6 +198,21 @@ describe('a backend that does not work', () => {
     expect(sdk.status().problems).toEqual([expect.stringMatching(/^not every log line reached http:/)])
   })
 
+  it('has the time that it may take, also where that is said in words', async () => {
+    const hole = await blackHole()
+    onTestFinished(hole.close)
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', hole.url)
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '10s')
+    const said: string[] = []
+    const say = (...words: unknown[]): void => void said.push(words.join(' '))
+    sdk = start({ app: 'shop', worker: 'render', logs: 'otlp' })
+    diag.setLogger({ error: say, warn: say, info: say, debug: say, verbose: say }, { suppressOverrideMessage: true })
+    logger({}, out).info('one')
+    void sdk.flush()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(said.filter((words) => words.includes('Timeout'))).toEqual([])
+  })
+
   it('is not told of its own failures, also where the voice of the SDK is a logger whose lines are sent', async () => {
     const backend = await sending({ logs: 'otlp' }, 400)
     const own = logger({ level: 'debug' }, out)

@@ -481,6 +481,7 @@ describe('a backend that does not work', () => {
 // A process of its own with only some packages installed: each as a link, so that nothing else is found by accident.
 describe('in a process', { timeout: 60_000 }, () => {
   const root = resolve(import.meta.dirname, '..')
+  const loader = join(root, 'node_modules/tsx/dist/loader.mjs')
 
   async function project(packages: string[], code: string): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), 'taskspan-sdk-'))
@@ -504,7 +505,6 @@ describe('in a process', { timeout: 60_000 }, () => {
   }
 
   async function run(folder: string, env: Record<string, string> = {}): Promise<{ stdout: string; stderr: string }> {
-    const loader = join(root, 'node_modules/tsx/dist/loader.mjs')
     const app = join(folder, 'app.ts')
     return promisify(execFile)(process.execPath, ['--import', loader, app], { env: { ...process.env, ...env } })
   }
@@ -580,6 +580,24 @@ describe('in a process', { timeout: 60_000 }, () => {
       const { stdout } = await run(folder, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, FLUSH_MS })
       expect(Number(stdout)).toBeLessThan(4_000) // the exporter alone: 10,000
     }
+  })
+
+  it('survives that nobody reads its waterfalls any more, and counts what they had', async () => {
+    const folder = await project(
+      ['@opentelemetry/sdk-trace-node'],
+      `await new Promise((resolve) => process.stdin.once('data', resolve))
+       await sdk.flush()
+       await new Promise((resolve) => setTimeout(resolve, 50))
+       console.log(JSON.stringify([sdk.status().destinations, process.stderr.listenerCount('error')]))
+       process.exit()`,
+    )
+    const running = promisify(execFile)(process.execPath, ['--import', loader, join(folder, 'app.ts')])
+    running.child.stderr?.destroy()
+    await once(running.child.stderr as NonNullable<typeof running.child.stderr>, 'close')
+    running.child.stdin?.write('go')
+    const [destinations, listeners] = JSON.parse((await running).stdout)
+    expect(destinations).toMatchObject([{ delivered: 0, failed: 1, lastError: expect.stringContaining('EPIPE') }])
+    expect(listeners).toBe(0)
   })
 
   it('gives the SDK a voice with OTEL_LOG_LEVEL until it is closed', async () => {

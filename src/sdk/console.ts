@@ -1,5 +1,6 @@
 // Waterfalls on stderr: each trace when its spans have ended and it has been quiet for a moment. Bounded.
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-node'
+import { fault, guard } from '../kernel/faults.ts'
 import { isColourful, waterfall } from '../waterfall.ts'
 import type { Destination } from './exporters.ts'
 
@@ -20,6 +21,9 @@ export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): De
   const traces = new Map<string, Pending>()
   let delivered = 0
   let failed = 0
+  let writing = 0
+  let lastError: string | undefined
+  const unheard = (): void => {}
 
   function pendingOf(traceId: string): Pending {
     let pending = traces.get(traceId)
@@ -46,9 +50,28 @@ export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): De
     }
     if (spans.length === 0) return
     const more = dropped === 0 ? '' : `… ${dropped} more spans were not kept\n`
-    out.write(`${waterfall(spans, { colour: isColourful(out), width: out.columns })}\n${more}\n`)
-    delivered += spans.length
     failed += dropped
+    guard('sdk', 'console', () =>
+      write(`${waterfall(spans, { colour: isColourful(out), width: out.columns })}\n${more}\n`, spans.length),
+    )
+  }
+
+  // A terminal that was closed, a pipe that nobody reads any more: unheard, the error would end the process.
+  function write(text: string, spans: number): void {
+    if (writing++ === 0) out.on('error', unheard)
+    delivered += spans
+    out.write(text, (error) => {
+      if (error) giveUp(spans, error)
+      // The stream says it once more, as an event, after this.
+      setImmediate(() => --writing === 0 && out.off('error', unheard))
+    })
+  }
+
+  function giveUp(spans: number, error: Error): void {
+    delivered -= spans
+    failed += spans
+    lastError = error.message
+    fault('sdk', 'console', error)
   }
 
   const printAll = (): void => print(...traces.keys())
@@ -74,7 +97,7 @@ export function waterfallProcessor(out: NodeJS.WriteStream = process.stderr): De
   }
   return {
     processor,
-    status: () => ({ name: 'console', signal: 'traces', target: 'stderr', delivered, failed, lastError: undefined }),
+    status: () => ({ name: 'console', signal: 'traces', target: 'stderr', delivered, failed, lastError }),
     settled: async () => true,
     release: () => {},
   }

@@ -19,19 +19,15 @@ const ABOUT = 'Kept by `npx taskspan observability`: settings may be changed her
 /** @throws {WrongSetting} also where it is not JSON, or has what nobody knows */
 export function fromKept(text: string): Kept {
   const { settings, files } = parsed(text)
-  const {
-    prefix,
-    runbooks,
-    'per-task': perTask = {},
-    without = [],
-    ...thresholds
-  } = settings as Record<string, unknown>
+  const { prefix, runbooks, 'per-task': perTask, without, ...thresholds } = settings
+  // null is how a person may write that there is none.
   const texts = (values: unknown): Record<string, string> =>
-    Object.fromEntries(Object.entries(Object(values)).map(([name, value]) => [name, String(value)]))
+    Object.fromEntries(
+      Object.entries(Object(values)).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])),
+    )
   return {
     settings: checked({
-      prefix: prefix === undefined ? undefined : String(prefix),
-      runbooks: runbooks === undefined ? undefined : String(runbooks),
+      ...texts({ prefix: prefix ?? null, runbooks: runbooks ?? null }),
       thresholds: texts(thresholds),
       perTask: texts(perTask),
       without: Object.values(texts(without)) as AlertName[],
@@ -40,10 +36,21 @@ export function fromKept(text: string): Kept {
   }
 }
 
-function parsed(text: string): { settings: object; files: object } {
+type Fields = Readonly<Record<string, unknown>>
+
+function parsed(text: string): { settings: Fields; files: Fields } {
+  const { settings, files } = object(json(text), 'It')
+  return { settings: object(settings ?? {}, "'settings'"), files: object(files ?? {}, "'files'") }
+}
+
+function object(value: unknown, what: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
+  throw new WrongSetting(`${what} must be an object, got ${JSON.stringify(value).slice(0, 80)}.`)
+}
+
+function json(text: string): unknown {
   try {
-    const { settings = {}, files = {} } = JSON.parse(text) as { settings?: object; files?: object }
-    return { settings, files }
+    return JSON.parse(text)
   } catch (error) {
     throw new WrongSetting(`It is not JSON: ${(error as Error).message}.`)
   }

@@ -55,11 +55,20 @@ export function limits(
 /** What is wrong with a value, as the end of a sentence that begins with its flag; undefined where nothing is. */
 export function problemWith(name: ThresholdName | 'per-task', value: string): string | undefined {
   const kind = name === 'per-task' ? 'duration' : THRESHOLDS[name].kind
-  if (kind === 'duration') return secondsOf(value) === undefined ? 'must be a duration such as 30s or 1h30m' : undefined
+  if (kind === 'duration') return problemWithDuration(value)
   if (kind === 'count') return /^[1-9]\d{0,8}$/.test(value) ? undefined : 'must be a whole number from 1 on'
   if (kind === 'pattern') return problemWithPattern(value)
   const number = /^(0|1|0?\.\d{1,6}|1\.0+)$/.test(value) ? Number(value) : Number.NaN
   return number > 0 && number <= 1 ? undefined : 'must be a part of one such as 0.05'
+}
+
+const MAX_DAYS = 3_650
+
+// Prometheus counts in nanoseconds: a rule with some hundred years in it would be refused, and with it the whole file.
+function problemWithDuration(value: string): string | undefined {
+  const seconds = secondsOf(value)
+  if (seconds === undefined) return 'must be a duration such as 30s or 1h30m'
+  return seconds > MAX_DAYS * 86_400 ? `must be at most ${MAX_DAYS}d` : undefined
 }
 
 // Prometheus reads RE2, which knows neither of these.
@@ -67,7 +76,8 @@ function problemWithPattern(value: string): string | undefined {
   const wrong = 'must be a regular expression as Prometheus takes it, without (?= (?! (?< or \\1'
   if (/\(\?[=!<]|\\[1-9k]/.test(value)) return wrong
   try {
-    new RegExp(value)
+    // Flags such as (?i), which it knows, not every Node does.
+    new RegExp(value.replace(/\(\?[imsU-]+(?=[:)])/g, '('))
     return undefined
   } catch {
     return wrong

@@ -218,6 +218,7 @@ describe('refuses, and writes nothing', () => {
     [['--depth', '0'], /--depth must be a whole number from 1 on, got '0'/],
     [['--failure-rate', '5'], /--failure-rate must be a part of one such as 0.05, got '5'/],
     [['--duration', '60'], /--duration must be a duration such as 30s or 1h30m, got '60'/],
+    [['--forget-after', '106752d'], /--forget-after must be at most 3650d, got '106752d'/],
     [['--per-task', 'render_clip'], /--per-task must be a task and a duration/],
     [['--per-task', 'render_clip=soon'], /--per-task render_clip= must be a duration .*got 'soon'/],
     [['--depth', '2000', '--depth-critical', '100'], /--depth-critical must be more than --depth \(2000\)/],

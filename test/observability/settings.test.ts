@@ -61,7 +61,7 @@ describe('thresholds', () => {
     const options = chosen({
       prefix: 'jobs',
       runbooks: 'https://ops.example.org/runbooks/',
-      thresholds: { depth: '7', 'dead-letter-queues': '\\w+-"dead"' },
+      thresholds: { depth: '7', 'dead-letter-queues': '(?i)\\w+-"dead"', 'forget-after': '3650d' },
       perTask: ['render_clip=60s', 'a "quoted" \\ task+=1h'],
       without: ['LabelOverflow'],
     })
@@ -115,6 +115,14 @@ describe('settings that are kept', () => {
     expect(options).toEqual(DEFAULT_RULES)
   })
 
+  it('may be null, which is to say nothing', () => {
+    const { settings } = fromKept(
+      '{ "settings": { "prefix": null, "runbooks": null, "depth": null, "without": null } }',
+    )
+    expect(rulesOf(settings)).toEqual(DEFAULT_RULES)
+    expect(fromKept('{ "settings": null, "files": null }')).toEqual({ settings: NONE, files: {} })
+  })
+
   it('may be numbers, as a person writes them', () => {
     const { settings } = fromKept('{ "settings": { "failure-rate": 0.1, "depth": 200 } }')
     expect(rulesOf(settings).limits).toMatchObject({ 'failure-rate': '0.1', depth: '200' })
@@ -122,6 +130,8 @@ describe('settings that are kept', () => {
 
   it.each([
     ['not JSON', '{', /not JSON/],
+    ['no object', 'null', /It must be an object, got null/],
+    ['settings that are none', '{ "settings": [1] }', /'settings' must be an object, got \[1\]/],
     ['an unknown threshold', '{ "settings": { "deph": 1 } }', /no threshold 'deph'/],
     ['a wrong value', '{ "settings": { "wait": "soon" } }', /--wait must be a duration .*got 'soon'/],
     ['an unknown alert', '{ "settings": { "without": ["Nope"] } }', /no alert 'Nope'/],

@@ -3,6 +3,7 @@ import { notify } from '../kernel/compose.ts'
 import { atLeast, checkOptions, show, TaskspanError } from '../kernel/errors.ts'
 import { guard } from '../kernel/faults.ts'
 import { receive } from '../kernel/report/receive.ts'
+import { MAX_TIMER_MS } from '../kernel/within.ts'
 import { instrumentsOf } from '../middleware/metrics/registry.ts'
 import type { Telemetry } from '../telemetry.ts'
 import { channel } from './channel.ts'
@@ -37,7 +38,8 @@ export function reportMetrics(t: Telemetry, options: ReportMetricsOptions = {}):
   const instruments = t.registry && instrumentsOf(t.registry, t.prefix)
   if (send === undefined || instruments === undefined) return reporting(async () => {})
   const post = new Post({ send, instruments, gauges: true })
-  const timer = setInterval(() => guard('processes', 'report', () => post.flush()), options.intervalMs ?? 1_000)
+  const intervalMs = Math.min(options.intervalMs ?? 1_000, MAX_TIMER_MS)
+  const timer = setInterval(() => guard('processes', 'report', () => post.flush()), intervalMs)
   timer.unref()
   return reporting(async () => {
     clearInterval(timer)

@@ -3,6 +3,7 @@ import { createContextKey, ROOT_CONTEXT } from '@opentelemetry/api'
 import { notify } from '../kernel/compose.ts'
 import { guard } from '../kernel/faults.ts'
 import { NO_TASK, runInScope } from '../kernel/scope.ts'
+import { MAX_TIMER_MS } from '../kernel/within.ts'
 import type { BrokerState } from './broker.ts'
 import { Board, gauges } from './gauges.ts'
 import { Lookout, type Tell } from './lookout.ts'
@@ -70,7 +71,7 @@ export function watch(options: WatchOptions): Watch {
     return Promise.allSettled(looks)
   }
 
-  const timer = setInterval(look, intervalMs)
+  const timer = setInterval(look, Math.min(intervalMs, MAX_TIMER_MS))
   timer.unref()
   look()
 

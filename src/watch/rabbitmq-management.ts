@@ -1,4 +1,5 @@
 // What only RabbitMQ's management API tells: unsettled messages, the age of the next one, priorities, memory, alarms.
+import { unescape as unescaped } from 'node:querystring'
 import { BlockedLine, type BrokerState, brokerReadings } from './broker.ts'
 import type { Reading } from './gauges.ts'
 import type { Tell } from './lookout.ts'
@@ -17,8 +18,9 @@ export class Management {
   constructor(url: string, amqpUrl: string | undefined) {
     const given = new URL(url)
     const other = given.username === '' && amqpUrl !== undefined ? new URL(amqpUrl) : given
-    const user = decodeURIComponent(other.username || 'guest')
-    const password = decodeURIComponent(other.password || 'guest')
+    // As amqplib reads them: a sign that should have been escaped stands for itself.
+    const user = unescaped(other.username || 'guest')
+    const password = unescaped(other.password || 'guest')
     this.authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
     this.base = given.origin + given.pathname.replace(/\/(api\/?)?$/, '')
   }

@@ -82,7 +82,11 @@ export function redisAddress(member: BullmqQueue): string | undefined {
   if (!('redisVersion' in member.getBackend())) return undefined
   const { connection } = member.opts as { connection?: RedisConnection | null }
   if (connection === undefined || connection === null || connection.isCluster === true) return undefined
-  const { url, host, port, path, socket } = connection.options ?? connection
+  const { url, host, port, path, socket, sentinels, name } = connection.options ?? connection
+  const [sentinel] = sentinels ?? []
+  // Whom they name is not known here, and ioredis keeps an address of its own beside them that nobody uses.
+  if (sentinel !== undefined)
+    return `redis+sentinel://${sentinel.host ?? '127.0.0.1'}:${sentinel.port ?? 26379}/${name}`
   if (url !== undefined && URL.canParse(url)) return `redis://${new URL(url).host}`
   if (path !== undefined && path !== null) return `redis:${path}`
   return `redis://${host ?? socket?.host ?? '127.0.0.1'}:${port ?? socket?.port ?? 6379}`
@@ -99,5 +103,8 @@ interface RedisAddress {
   readonly host?: string | undefined
   readonly port?: number | string | undefined
   readonly path?: string | null | undefined
+  readonly sentinels?: readonly { readonly host?: string; readonly port?: number }[] | null | undefined
+  /** Of the group that the sentinels watch. */
+  readonly name?: string | undefined
   readonly socket?: { readonly host?: string; readonly port?: number } | undefined
 }

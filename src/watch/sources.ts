@@ -1,4 +1,5 @@
 // From the options to what is looked at: one source per queue and per broker, however many objects stand for it.
+import { unescape as unescaped } from 'node:querystring'
 import type { BrokerState } from './broker.ts'
 import { type BullmqQueue, BullmqSource } from './bullmq-queue.ts'
 import { type BullmqWorker, Workers } from './bullmq-workers.ts'
@@ -84,7 +85,7 @@ function brokerOf(url: string | undefined): string {
 
 function vhostOf(url: string | undefined): string {
   const path = url === undefined ? '' : new URL(url).pathname.slice(1)
-  return path === '' ? '/' : decodeURIComponent(path)
+  return path === '' ? '/' : unescaped(path)
 }
 
 function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {

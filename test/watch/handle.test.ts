@@ -56,6 +56,19 @@ describe('options', () => {
     expect(message).not.toContain('hunter2')
   })
 
+  test('takes a URL as amqplib does, with a sign in it that should have been escaped', async () => {
+    const asked: string[] = []
+    vi.spyOn(globalThis, 'fetch').mockImplementation(async (url, init) => {
+      asked.push(String(url), String(new Headers(init?.headers).get('authorization')))
+      return new Response('{}')
+    })
+    const connection = 'amqp://me:100%@127.0.0.1:9/50%'
+    const rabbitmq = { connection, queues: ['orders'], managementUrl: 'http://host:15672' }
+    await (await watched({ rabbitmq })).w.sample()
+    expect(asked[0]).toContain('/api/queues/50%25/orders')
+    expect(asked[1]).toBe(`Basic ${btoa('me:100%')}`)
+  })
+
   test('refuses a registry in which another metric has the name of one of its own', () => {
     const registry = new Registry()
     new Gauge({ name: 'taskiq_queue_depth', help: 'mine', registers: [registry] })
@@ -96,6 +109,16 @@ test('looks by itself at each interval, and never because of a scrape', async ()
   await metrics.registry.metrics()
   w.snapshot()
   await w.sample()
+  expect(counts.mock.calls).toHaveLength(before)
+})
+
+test('looks no more often where the interval is more than a timer knows', async () => {
+  const queue = openQueue(queueName())
+  const counts = vi.spyOn(queue.getBackend(), 'getCounts')
+  const w = watching({ telemetry: (await record()).t, queues: [queue], intervalMs: 2 ** 32 })
+  await w.sample()
+  const before = counts.mock.calls.length
+  await new Promise((resolve) => setTimeout(resolve, 100))
   expect(counts.mock.calls).toHaveLength(before)
 })
 

@@ -142,3 +142,20 @@ test('a broker that was never there is said at once, and does no harm', async ()
   expect(await metrics.series('taskiq_queue_depth')).toEqual([])
   expect(await metrics.value('taskiq_telemetry_errors_total', { part: 'watch' })).toBeGreaterThan(0)
 })
+
+test('tells apart the groups of one set of sentinels, by a client and by its options', async () => {
+  const sentinels = (name: string) => ({ sentinels: [{ host: '127.0.0.1', port: 9 }], name, lazyConnect: true })
+  const queues = [new Redis(sentinels('cache')), new Redis(sentinels('queues')), sentinels('plans')].map(
+    (connection, at) => {
+      const never = new Promise<never>(() => {})
+      const backend = { redisVersion: '7.0', closing: undefined, qualifiedName: `bull:${at}`, client: never }
+      return { name: String(at), opts: { connection }, getBackend: () => ({ ...backend, getCounts: () => never }) }
+    },
+  )
+  const { w } = await watched({ queues: queues as unknown as Queue[] })
+  expect(w.snapshot().connections.map(({ broker }) => broker)).toEqual([
+    'redis+sentinel://127.0.0.1:9/cache',
+    'redis+sentinel://127.0.0.1:9/queues',
+    'redis+sentinel://127.0.0.1:9/plans',
+  ])
+})

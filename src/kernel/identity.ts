@@ -25,19 +25,31 @@ export function isIdentified(): boolean {
   return shared.identity !== undefined
 }
 
+// An empty variable is one that is not set.
 function fromEnvironment(): Identity {
   const { OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, NODE_ENV } = process.env
-  const resource = new Map<string, string>()
-  for (const pair of (OTEL_RESOURCE_ATTRIBUTES ?? '').split(',')) {
-    const at = pair.indexOf('=')
-    if (at > 0) resource.set(pair.slice(0, at).trim(), pair.slice(at + 1).trim())
-  }
-  const service = OTEL_SERVICE_NAME ?? resource.get('service.name') ?? 'unknown_service'
+  const given = resourceAttributes(OTEL_RESOURCE_ATTRIBUTES ?? '')
+  const service = OTEL_SERVICE_NAME || given['service.name'] || 'unknown_service'
   return {
     app: service,
     worker: '',
     service,
-    version: resource.get('service.version') ?? '',
-    environment: resource.get('deployment.environment.name') ?? NODE_ENV ?? '',
+    version: given['service.version'] ?? '',
+    environment: given['deployment.environment.name'] ?? NODE_ENV ?? '',
   }
+}
+
+/** `key=value,key=value`, percent-encoded; a broken pair is left out. */
+export function resourceAttributes(text: string): Record<string, string> {
+  const attributes: Record<string, string> = {}
+  for (const pair of text.split(',')) {
+    const at = pair.indexOf('=')
+    if (at < 1) continue
+    try {
+      attributes[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim())
+    } catch {
+      // not percent-encoded as it should be
+    }
+  }
+  return attributes
 }

@@ -1,6 +1,6 @@
 // Who this process is: its resource attributes, and the same facts for metrics and log lines.
 import { randomUUID } from 'node:crypto'
-import type { Identity } from '../kernel/identity.ts'
+import { type Identity, resourceAttributes } from '../kernel/identity.ts'
 import { env } from './environment.ts'
 import type { StartOptions } from './face.ts'
 
@@ -33,19 +33,4 @@ export function identify(options: StartOptions): Who {
       ...(environment !== undefined && { 'deployment.environment.name': environment }),
     },
   }
-}
-
-/** `key=value,key=value`, percent-encoded; a broken pair is left out. */
-function resourceAttributes(text: string): Record<string, string> {
-  const attributes: Record<string, string> = {}
-  for (const pair of text.split(',')) {
-    const at = pair.indexOf('=')
-    if (at < 1) continue
-    try {
-      attributes[decodeURIComponent(pair.slice(0, at).trim())] = decodeURIComponent(pair.slice(at + 1).trim())
-    } catch {
-      // not percent-encoded as it should be
-    }
-  }
-  return attributes
 }

@@ -1,5 +1,6 @@
 // What `node --import taskspan/register` does before the application is loaded, and leaves to the first start().
 import { isMainThread, parentPort } from 'node:worker_threads'
+import { endsWithin } from '../kernel/within.ts'
 import { type Begun, begin } from './begin.ts'
 import { env, isTrue } from './environment.ts'
 import { identify } from './identify.ts'
@@ -10,6 +11,7 @@ import { Problems } from './problems.ts'
 
 /** An application may load for a while before it calls start(). */
 const PATIENCE_MS = 5_000
+const FLUSH_MS = 5_000
 
 let taken = (): Begun | undefined => undefined
 
@@ -32,7 +34,11 @@ export function preload(): void {
     interceptImports(problems)
     if (isNamed) {
       const begun = begin({}, problems)
-      taken = () => begun
+      const leave = sendAtTheEnd(begun)
+      taken = () => {
+        leave()
+        return begun
+      }
     } else expectStart(problems)
   } catch (error) {
     problems.add('register', `taskspan/register failed: ${error instanceof Error ? error.message : error}`, error)
@@ -41,6 +47,20 @@ export function preload(): void {
 
 // What is preloaded with `--require` Node also loads into the thread in which it runs loaders, which is nobody's.
 const isLoader = (): boolean => !isMainThread && parentPort === null
+
+// An application without start() has no close(): what still waits when it has nothing left to do would be lost.
+function sendAtTheEnd({ running, problems }: Begun): () => void {
+  const leave = (): void => void process.off('beforeExit', send)
+  async function send(): Promise<void> {
+    leave()
+    const to = [...(running?.destinations ?? []), running?.logs]
+    if (await endsWithin(FLUSH_MS, Promise.all([running?.provider.forceFlush(), running?.logs?.flush()]))) return
+    problems.add('close', `the process has ended, and not everything was sent within ${FLUSH_MS} ms; the rest is lost`)
+    for (const destination of to) destination?.release()
+  }
+  if (running !== undefined) process.on('beforeExit', send)
+  return leave
+}
 
 // Somebody who only uses taskspan/register must hear of it, also where the process ends soon.
 function expectStart(problems: Problems): void {

@@ -40,6 +40,8 @@ describe('logger()', () => {
   it('is named by the resource, then by NODE_ENV, when nothing else says who this is', () => {
     stub({ OTEL_SERVICE_NAME: undefined, OTEL_RESOURCE_ATTRIBUTES: 'service.name=shop', NODE_ENV: 'qa' })
     expect(pinoOptions().base).toEqual({ service: 'shop', environment: 'qa' })
+    stub({ OTEL_SERVICE_NAME: '', OTEL_RESOURCE_ATTRIBUTES: 'service.name=my%20shop,deployment.environment.name=%zz' })
+    expect(pinoOptions().base).toEqual({ service: 'my shop', environment: 'qa' })
     stub({ OTEL_RESOURCE_ATTRIBUTES: '', NODE_ENV: undefined })
     expect(pinoOptions().base).toEqual({ service: 'unknown_service', environment: '' })
   })

@@ -8,7 +8,7 @@ import { amqpUrl } from '../support/rabbitmq.ts'
 import { bullmqPrefix, redisUrl } from '../support/redis.ts'
 import { type Staged, stage } from '../support/staged.ts'
 import { postgres } from './postgres.ts'
-import { type Receiver, receiver, text } from './receiver.ts'
+import { blackHole, type Receiver, receiver, text } from './receiver.ts'
 
 let staged: Staged
 beforeAll(async () => {
@@ -403,12 +403,17 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
   it('needs no start() in the application', async () => {
     const to = await backend()
     const code = `import { trace } from '@opentelemetry/api'
-       trace.getTracer('app').startSpan('one').end()
-       await trace.getTracerProvider().getDelegate().forceFlush()`
+       trace.getTracer('app').startSpan('one').end()`
     const { stderr, code: exit } = await run(code, named(to))
     expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 })
     expect(outline(to)).toEqual(['one'])
     expect(to.services()).toEqual(['shop-render'])
+
+    const hole = await blackHole()
+    onTestFinished(hole.close)
+    const { stderr: said, code: end } = await run(code, { ...named(to), OTEL_EXPORTER_OTLP_ENDPOINT: hole.url })
+    expect(end).toBe(0)
+    expect(said).toContain('not everything was sent within 5000 ms')
   })
 
   it('without a name it waits for start(), which has one; and says what to set where nobody calls it', async () => {

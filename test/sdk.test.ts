@@ -259,6 +259,10 @@ describe('where spans go', () => {
     await sdk?.close()
     expect(written()).not.toContain('two')
     expect(spanNames()).toEqual(['one'])
+    await sdk?.close()
+    vi.stubEnv('OTEL_TRACES_EXPORTER', ',')
+    expect(open().status().destinations).toMatchObject([{ name: 'otlp' }])
+    await sdk?.close()
     vi.stubEnv('OTEL_TRACES_EXPORTER', 'zipkin')
     expect(open().status()).toMatchObject({
       state: 'running',
@@ -363,6 +367,8 @@ describe('a standard variable with a value that counts for nothing', () => {
     ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'localhost:4318'],
     ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', 'ftp://host'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization: secret'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x-token=secret100%'],
+    ['OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE', '/no/such/file.pem'],
     ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zip'],
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
     ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', '0'],
@@ -372,6 +378,7 @@ describe('a standard variable with a value that counts for nothing', () => {
     ['OTEL_SPAN_EVENT_COUNT_LIMIT', 'many'],
     ['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', '0'],
     ['OTEL_RESOURCE_ATTRIBUTES', 'a=1,b'],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'service.version=100%'],
     ['OTEL_TRACES_SAMPLER', 'sometimes'],
     ['OTEL_TRACES_SAMPLER_ARG', '10%'],
     ['OTEL_SDK_DISABLED', 'yes'],

@@ -9,9 +9,10 @@ export function isTrue(name: string): boolean {
   return env(name)?.toLowerCase() === 'true'
 }
 
-/** A comma-separated list, without its empty items and repetitions. */
+/** A comma-separated list, without its empty items and repetitions; of nothing but commas it is unset. */
 export function list(name: string): string[] | undefined {
   const value = env(name)
   if (value === undefined) return undefined
-  return [...new Set(value.split(',').map((item) => item.trim().toLowerCase()))].filter((item) => item !== '')
+  const items = [...new Set(value.split(',').map((item) => item.trim().toLowerCase()))].filter((item) => item !== '')
+  return items.length === 0 ? undefined : items
 }

@@ -1,4 +1,5 @@
 // Standard variables with a value that the SDK passes over in silence: spans then go nowhere, or are not what was asked for.
+import { existsSync } from 'node:fs'
 import { env } from './environment.ts'
 import type { Problems } from './problems.ts'
 
@@ -24,14 +25,28 @@ const oneOf = (name: string, ...values: readonly string[]): Variable => ({
   ...{ name, is: (value) => values.includes(value), expected: `one of ${values.join(', ')}` },
 })
 const pairs = (name: string, isSecret: boolean): Variable => ({
-  ...{ name, isSecret, expected: 'key=value,key=value' },
-  is: (value) => value.split(',').every((pair) => pair.trim() === '' || pair.trim().indexOf('=') > 0),
+  ...{ name, isSecret, expected: 'key=value,key=value, percent-encoded' },
+  is: (value) =>
+    value.split(',').every((pair) => pair.trim() === '' || (pair.trim().indexOf('=') > 0 && decodes(pair))),
+})
+const file = (name: string): Variable => ({
+  ...{ name, expected: 'the path of a file that can be read' },
+  is: (value) => existsSync(value),
 })
 const whole = (name: string, least: number): Variable => ({
   name,
   is: (value) => Number.isSafeInteger(Number(value)) && Number(value) >= least,
   expected: `a whole number from ${least}`,
 })
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const isGrpc = (): boolean =>
   ['', 'TRACES_', 'LOGS_'].some((signal) => env(`OTEL_EXPORTER_OTLP_${signal}PROTOCOL`) === 'grpc')
@@ -47,6 +62,7 @@ const ofSignal = (signal: string): readonly Variable[] => [
   pairs(`${signal}HEADERS`, true),
   oneOf(`${signal}COMPRESSION`, 'gzip', 'none'),
   whole(`${signal}TIMEOUT`, 1),
+  ...['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].map((what) => file(`${signal}${what}`)),
 ]
 const ofBatches = (processor: string): readonly Variable[] => [
   ...['MAX_QUEUE_SIZE', 'MAX_EXPORT_BATCH_SIZE', 'EXPORT_TIMEOUT'].map((limit) => whole(`${processor}_${limit}`, 1)),

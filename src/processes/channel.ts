@@ -5,6 +5,9 @@ import type { Message } from '../kernel/report.ts'
 /** @param done called when the message has left this process */
 export type Send = (message: Message, done: () => void) => void
 
+/** Whether there is a parent still: a worker of a cluster that was disconnected may go on working for long. */
+export const isConnected = (): boolean => parentPort !== null || process.connected === true
+
 /** Undefined where this process is nobody's child. */
 export function channel(): Send | undefined {
   const port = parentPort

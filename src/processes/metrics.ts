@@ -6,7 +6,7 @@ import { receive } from '../kernel/report/receive.ts'
 import { MAX_TIMER_MS } from '../kernel/within.ts'
 import { instrumentsOf } from '../middleware/metrics/registry.ts'
 import type { Telemetry } from '../telemetry.ts'
-import { channel } from './channel.ts'
+import { channel, isConnected } from './channel.ts'
 import { Post } from './post.ts'
 
 export interface ReportMetricsOptions {
@@ -21,8 +21,9 @@ export interface Reporting extends AsyncDisposable {
 
 /**
  * Tells the primary what this worker of a `node:cluster` has counted, at each interval and when it is closed. What was told
- * is the primary's to show: this process's own registry starts again from nothing. A process without a parent keeps its
- * numbers and does nothing. Spans and log lines need no such thing: each process exports and writes its own.
+ * is the primary's to show: this process's own registry starts again from nothing. A process without a parent, or that was
+ * disconnected from it, keeps its numbers and does nothing. Spans and log lines need no such thing: each process exports and
+ * writes its own.
  *
  * @param t the telemetry whose metrics are told
  * @throws {TaskspanError} `UNKNOWN_OPTION`, `INVALID_OPTION`
@@ -38,12 +39,13 @@ export function reportMetrics(t: Telemetry, options: ReportMetricsOptions = {}):
   const instruments = t.registry && instrumentsOf(t.registry, t.prefix)
   if (send === undefined || instruments === undefined) return reporting(async () => {})
   const post = new Post({ send, instruments, gauges: true })
-  const intervalMs = Math.min(options.intervalMs ?? 1_000, MAX_TIMER_MS)
-  const timer = setInterval(() => guard('processes', 'report', () => post.flush()), intervalMs)
+  // What is told is forgotten here: without anybody who hears it, this process keeps its numbers.
+  const tell = (): void => void (isConnected() && guard('processes', 'report', () => post.flush()))
+  const timer = setInterval(tell, Math.min(options.intervalMs ?? 1_000, MAX_TIMER_MS))
   timer.unref()
   return reporting(async () => {
     clearInterval(timer)
-    await guard('processes', 'report', () => post.last())
+    if (isConnected()) await guard('processes', 'report', () => post.last())
   })
 }
 

@@ -1,5 +1,5 @@
 // A cluster whose workers count and whose primary shows: real processes, one of them killed.
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Job, Processor } from 'bullmq'
@@ -123,6 +123,34 @@ it("a process that is nobody's worker keeps its numbers", async () => {
   await handler({ name: 'a', opts: {}, attemptsMade: 0, queueName: 'q', timestamp: 0 } as unknown as Job)
   await reporting.close()
   expect(sum((await render(registry)).body, 'taskiq_tasks_total')).toBe(1)
+})
+
+it('a worker that was disconnected, and works on, keeps what it can tell nobody', async () => {
+  const script = `
+    import { render } from './src/middleware/metrics.ts'
+    import { reportMetrics } from './src/processes/index.ts'
+    import { telemetry } from './src/telemetry.ts'
+    import { fakeBroker } from './src/testing.ts'
+    const t = telemetry({ logging: false })
+    const reporting = reportMetrics(t, { intervalMs: 100 })
+    const broker = fakeBroker(t)
+    broker.consume('q', () => {})
+    process.disconnect()
+    broker.deliver('q', { name: 'a' })
+    await broker.settled(1)
+    await new Promise((resolve) => setTimeout(resolve, 250))
+    await reporting.close()
+    console.log((await render(t.registry)).body)
+  `
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script]
+  const worker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  onTestFinished(() => void worker.kill('SIGKILL'))
+  let body = ''
+  worker.stdout?.on('data', (chunk) => {
+    body += chunk
+  })
+  await once(worker, 'close')
+  expect(sum(body, 'taskiq_tasks_total')).toBe(1)
 })
 
 it('what is not a cluster, and an interval that floods, are refused', () => {

@@ -7,7 +7,7 @@ export interface Timetable {
   between(from: number, to: number): number | undefined
   /** Planned times after `from`, which is one, up to and with `to`. */
   after(from: number, to: number): number
-  /** From one planned time to the next, in ms. */
+  /** From the time before this one to this one, in ms: on a Friday, a schedule of working days has 72 hours. */
   intervalAt(time: number): number | undefined
 }
 
@@ -48,8 +48,8 @@ function cron(expression: string, timezone: string | undefined): Timetable {
       return count
     },
     intervalAt(time) {
-      const interval = next(time) - time
-      return Number.isFinite(interval) ? interval : undefined
+      const [before] = pattern.previousRuns(1, new Date(time))
+      return before === undefined ? undefined : time - before.getTime()
     },
   }
 }

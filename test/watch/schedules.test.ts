@@ -27,6 +27,9 @@ describe.each([
     const [every, nightly] = [queueName('every'), queueName('nightly')]
     await queue.upsertJobScheduler(every, { every: HOUR }, { name: 'tick' })
     await queue.upsertJobScheduler(nightly, { pattern: '0 3 * * *', tz: 'UTC' }, { name: 'tick' })
+    // From a Friday to a Monday, whose next run is a day later.
+    const [workdays, saturday] = [queueName('workdays'), new Date('2040-01-07T00:00:00Z')]
+    await queue.upsertJobScheduler(workdays, { pattern: '0 9 * * 1-5', tz: 'UTC', startDate: saturday })
     const { w, metrics } = await watched({ queues: [queue] })
     await w.sample()
 
@@ -36,6 +39,7 @@ describe.each([
     }
     expect(await metrics.value('taskiq_cron_interval_seconds', { schedule: every })).toBe(3_600)
     expect(await metrics.value('taskiq_cron_interval_seconds', { schedule: nightly })).toBe(86_400)
+    expect(await metrics.value('taskiq_cron_interval_seconds', { schedule: workdays })).toBe(3 * 86_400)
     expect(await metrics.series('taskiq_cron_last_success_timestamp_seconds')).toEqual([])
 
     await queue.removeJobScheduler(every)

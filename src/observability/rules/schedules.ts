@@ -11,7 +11,9 @@ export function scheduleRules(making: Making): Group {
   const { series, recorded, alert } = making
   const [interval, success] = [recorded('cron_interval:last'), recorded('cron_last_success:last')]
   const next = recorded('cron_next_run:last')
-  const tooLong = `(time() - ${success}) > on (schedule) clamp_min(2 * ${interval}, ${LEAST_SILENCE})`
+  // The longest interval of a day: when the first run of a Monday starts, the next is a day away, and the last was on Friday.
+  const longest = `max_over_time(${interval}[1d])`
+  const tooLong = `(time() - ${success}) > on (schedule) clamp_min(2 * ${longest}, ${LEAST_SILENCE})`
   // Every process that watches a schedule counts the same.
   const counted = (counter: string): string => `max by (schedule) (${gained(counter, '15m')}) > 0`
   return {

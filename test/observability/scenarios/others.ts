@@ -92,6 +92,13 @@ export const OTHERS: ShownAlerts = {
         series: { [INTERVAL]: [undefined, undefined, ...flat(600, 60)] },
         at: { 22: [], 24: [silent('22m 0s')], 60: [silent('58m 0s')] },
       },
+      'lets a run end that is due after a long interval and before a short one': {
+        series: {
+          [INTERVAL]: [...flat(3_600, 70), ...flat(600, 140)],
+          [SUCCESS]: [...flat(600, 76), ...flat(4_560, 140)],
+        },
+        at: { 69: [], 72: [], 75: [], 190: [], 199: [silent('2h 3m 0s')] },
+      },
       'remembers the last success through a new version of the process': {
         series: {
           [INTERVAL]: leaves(flat(600, 15)),

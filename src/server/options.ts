@@ -75,7 +75,7 @@ export function settingsOf(where: string, options: HandlerOptions, taken: Readon
 
 /** Where to listen. */
 export function addressOf({ host, port }: ServeOptions): { readonly host: string; readonly port: number } {
-  const { TASKSPAN_HOST, TASKSPAN_PORT } = process.env
+  const [TASKSPAN_HOST, TASKSPAN_PORT] = [process.env.TASKSPAN_HOST?.trim(), process.env.TASKSPAN_PORT?.trim()]
   const wanted = port ?? (TASKSPAN_PORT ? Number(TASKSPAN_PORT) : 9464)
   const wrong = isPort(wanted)
   if (wrong) throw new TaskspanError('INVALID_OPTION', `serve: TASKSPAN_PORT ${wrong}, got '${TASKSPAN_PORT}'.`)

@@ -48,6 +48,18 @@ describe('the address', () => {
     await expect(fetch(`http://${elsewhere}:${served.port}/health`)).rejects.toThrow('fetch failed')
   })
 
+  it('takes variables that are blank for unset, and no free port for them', async () => {
+    vi.stubEnv('TASKSPAN_HOST', ' ')
+    vi.stubEnv('TASKSPAN_PORT', ' ')
+    const t = telemetry({ registry: recordMetrics().registry, logging: false })
+    // Somebody else may have the port now.
+    const address = await serve({ telemetry: t }).then(
+      async (served) => served.close().then(() => served.address),
+      (error: Error) => error.message,
+    )
+    expect(address).toContain('127.0.0.1:9464')
+  })
+
   it('comes from the environment, and from the options before that', async () => {
     vi.stubEnv('TASKSPAN_HOST', '::1')
     vi.stubEnv('TASKSPAN_PORT', '0')

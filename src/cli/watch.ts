@@ -1,7 +1,8 @@
 // `taskspan watch`: watch() and serve() in a process of their own, so that a fleet that is dead is still seen.
+import { notify } from '../kernel/compose.ts'
 import { identity, setIdentity } from '../kernel/identity.ts'
 import { serve } from '../server/index.ts'
-import { telemetry } from '../telemetry.ts'
+import { type Telemetry, telemetry } from '../telemetry.ts'
 import { type BullmqQueue, type WatchOptions, watch } from '../watch/index.ts'
 import { type Flags, readFlags } from './flags.ts'
 import { UsageError } from './usage.ts'
@@ -12,8 +13,8 @@ export async function runWatch(args: readonly string[], env: NodeJS.ProcessEnv):
   const me = identity()
   if (me.service === 'unknown_service')
     setIdentity({ ...me, app: 'taskspan', worker: 'watch', service: 'taskspan-watch' })
-  const queues = await openQueues(flags)
   const t = telemetry({ tracing: false })
+  const queues = await openQueues(flags, t)
   const { host, port } = flags
   const w = watch({ telemetry: t, queues, ...optionsOf(flags) })
   const server = await serve({ telemetry: t, watch: w, host, port })
@@ -39,10 +40,10 @@ function optionsOf(flags: Flags): Omit<WatchOptions, 'telemetry' | 'queues'> {
 
 interface OpenQueue extends BullmqQueue {
   close(): Promise<void>
-  on(event: 'error', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
 }
 
-async function openQueues({ redis, postgres, queues, prefix }: Flags): Promise<OpenQueue[]> {
+async function openQueues({ redis, postgres, queues, prefix }: Flags, t: Telemetry): Promise<OpenQueue[]> {
   if (queues.length === 0) return []
   const { createPostgresBackend, Queue, withBackend } = await loadBullmq()
   const open = (name: string): OpenQueue => {
@@ -57,8 +58,18 @@ async function openQueues({ redis, postgres, queues, prefix }: Flags): Promise<O
   }
   return queues.map((name) => {
     const queue = open(name)
-    queue.on('error', () => {}) // watch() says what is wrong, once
+    sayErrors(queue, t)
     return queue
+  })
+}
+
+// A client that cannot connect goes on trying, and answers nobody: only here it says why, again and again.
+function sayErrors(queue: OpenQueue, t: Telemetry): void {
+  let said: string | undefined
+  queue.on('error', (error) => {
+    if (error.message === said) return
+    said = error.message
+    notify(t, { kind: 'broker', system: 'bullmq', queue: queue.name, event: 'error', error })
   })
 }
 

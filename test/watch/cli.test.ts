@@ -91,6 +91,18 @@ test('writes no key for a queue that is misspelt', async () => {
   expect(await client.hgetall(`${bullmqPrefix()}:${name}:meta`)).toEqual({})
 })
 
+test('says once why it cannot look, also where it never could', async () => {
+  const flags = ['--queue', 'render', '--redis', 'redis://:hunter2@127.0.0.1:9', '--port', '0']
+  const { lines, named } = reads(taskspan(['watch', ...flags]))
+  expect(await named('broker.error')).toMatchObject({
+    queue: 'render',
+    error: { message: expect.stringContaining('ECONNREFUSED') },
+  })
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  expect(lines.filter(({ message }) => message === 'broker.error')).toHaveLength(1)
+  expect(JSON.stringify(lines)).not.toContain('hunter2')
+})
+
 test.each([
   [[], /Name what to look at/],
   [['--queue', 'render'], /--queue needs --redis or --postgres/],

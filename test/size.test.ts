@@ -13,7 +13,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   './tracing': 9_400,
   './metrics': 11_000,
   './logging': 10_000,
-  './bullmq': 16_500,
+  './bullmq': 16_800,
   './amqp': 12_200,
   './cron': 17_000,
   './pipeline': 19_600,

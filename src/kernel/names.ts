@@ -39,43 +39,49 @@ export function spanNames(prefix = DEFAULT_PREFIX): SpanNames {
   let names = spanNamesByPrefix.get(prefix)
   if (names === undefined) {
     // Joined once: a name made anew for each span costs as much as setting the attribute.
+    const named = (key: string): string => asKey(`${prefix}.${key}`)
     const attributes = new Map<string, string>()
     names = {
       task: (name) => `${prefix}.${name}`,
       attribute: (key) => {
         let name = attributes.get(key)
         if (name === undefined) {
-          name = `${prefix}.${key}`
+          name = named(key)
           // The keys are our own words, so few; the cap only guards against a mistake of ours.
           if (attributes.size < 1_000) attributes.set(key, name)
         }
         return name
       },
-      attempt: `${prefix}.attempt`,
-      maxAttempts: `${prefix}.max_attempts`,
-      taskName: `${prefix}.task.name`,
-      waitMs: `${prefix}.wait_ms`,
-      priority: `${prefix}.priority`,
-      scheduleId: `${prefix}.schedule.id`,
-      scheduleTime: `${prefix}.schedule.time`,
-      scheduleDrift: `${prefix}.schedule.drift_ms`,
-      recovered: `${prefix}.recovered`,
-      outcome: `${prefix}.outcome`,
-      stepOutcome: `${prefix}.step.outcome`,
-      pipelineName: `${prefix}.pipeline.name`,
-      runId: `${prefix}.pipeline.run_id`,
-      stepId: `${prefix}.step.id`,
-      stepAttempt: `${prefix}.step.attempt`,
-      stepNeeds: `${prefix}.step.needs`,
-      stepWaitMs: `${prefix}.step.wait_ms`,
-      pipelineOutcome: `${prefix}.pipeline.outcome`,
-      willRetry: `${prefix}.will_retry`,
-      rejectReason: `${prefix}.reject_reason`,
-      truncated: `${prefix}.truncated`,
+      attempt: named('attempt'),
+      maxAttempts: named('max_attempts'),
+      taskName: named('task.name'),
+      waitMs: named('wait_ms'),
+      priority: named('priority'),
+      scheduleId: named('schedule.id'),
+      scheduleTime: named('schedule.time'),
+      scheduleDrift: named('schedule.drift_ms'),
+      recovered: named('recovered'),
+      outcome: named('outcome'),
+      stepOutcome: named('step.outcome'),
+      pipelineName: named('pipeline.name'),
+      runId: named('pipeline.run_id'),
+      stepId: named('step.id'),
+      stepAttempt: named('step.attempt'),
+      stepNeeds: named('step.needs'),
+      stepWaitMs: named('step.wait_ms'),
+      pipelineOutcome: named('pipeline.outcome'),
+      willRetry: named('will_retry'),
+      rejectReason: named('reject_reason'),
+      truncated: named('truncated'),
     }
     spanNamesByPrefix.set(prefix, names)
   }
   return names
+}
+
+// V8 keeps one copy of each text that is a key, and is slower with any other: a text that was joined is another.
+function asKey(text: string): string {
+  return Object.keys({ [text]: undefined })[0] as string
 }
 
 export const SPAN = {

@@ -44,13 +44,9 @@ export async function written({ well = false } = {}): Promise<Written> {
   }
   await overlapping(t)
   notify(t, { kind: 'schedule', event: 'missed', schedule: 'nightly', count: 1 })
-  notify(t, {
-    kind: 'broker',
-    system: 'rabbitmq',
-    queue: 'render',
-    event: 'consumer_cancelled',
-    error: new Error('queue deleted'),
-  })
+  const ofBroker = { kind: 'broker', queue: 'render' } as const
+  notify(t, { ...ofBroker, system: 'rabbitmq', event: 'consumer_cancelled', error: new Error('queue deleted') })
+  notify(t, { ...ofBroker, system: 'bullmq', event: 'error', error: new Error('connect ECONNREFUSED') }) // of taskspan watch
   return { spans: spans.spans, lines: logs.lines }
 }
 

@@ -97,7 +97,10 @@ function skips(except: object | undefined, key: string): boolean {
 // An error stays one: pino's serializer takes its message and stack, which an ordinary copy would not have.
 function copyOf(source: Record<string, unknown>): Record<string, unknown> {
   if (!(source instanceof Error)) return { ...source }
-  return Object.create(Object.getPrototypeOf(source), Object.getOwnPropertyDescriptors(source))
+  const own: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(source)
+  // From Node 21 on the stack is a getter that answers only for the error that it was made with.
+  if (own.stack?.get !== undefined) own.stack = { value: source.stack, writable: true, configurable: true }
+  return Object.create(Object.getPrototypeOf(source), own)
 }
 
 function plain(key: string): string {

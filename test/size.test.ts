@@ -12,7 +12,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   './telemetry': 21_900,
   './tracing': 9_400,
   './metrics': 11_000,
-  './logging': 10_000,
+  './logging': 10_200,
   './bullmq': 16_800,
   './amqp': 12_200,
   './cron': 17_000,

@@ -15,7 +15,7 @@ import {
   type StepOptions,
 } from './options.ts'
 import { definitionPicture, viewsOf } from './picture.ts'
-import { type Definition, Run } from './run.ts'
+import { Run } from './run.ts'
 
 /**
  * A task body that is a graph of steps. Each step starts the moment its own needs are met, gets exactly the outputs that
@@ -42,6 +42,14 @@ export function pipeline<Input = void>(
   const onion = compose(...middleware)
   const definition = { name, onion, schema: undefined, options: {} }
   return new Builder(definition, new StepList(name), 0) as unknown as Pipeline<Input, Input, Record<never, never>>
+}
+
+/** A pipeline as its builder has put it together. */
+export interface Definition {
+  readonly name: string
+  readonly onion: Middleware
+  readonly schema: StandardSchema | undefined
+  readonly options: PipelineOptions
 }
 
 /** What stands behind a step's id. */

@@ -8,26 +8,19 @@ import { currentTask, inside, surroundings } from '../kernel/scope.ts'
 import type { Middleware, Task } from '../kernel/task.ts'
 import { analyse } from './analysis.ts'
 import { judge } from './attempt.ts'
+import type { Definition } from './builder.ts'
 import { checkpointKey, Resume } from './checkpoint.ts'
 import { PipelineError, pipelineCancelled, pipelineFailed, type StepFailure } from './errors.ts'
 import { Executor } from './executor.ts'
 import { runFinalSteps } from './final.ts'
 import type { Graph } from './graph.ts'
-import { type StandardSchema, validated } from './input.ts'
-import type { PipelineOptions, RunOptions } from './options.ts'
+import { validated } from './input.ts'
+import type { RunOptions } from './options.ts'
 import { Outputs } from './outputs.ts'
 import { type ProgressReporter, progressReporter } from './progress.ts'
 import { type PipelineReport, type Reported, StepState } from './report.ts'
 import type { StepsOf } from './step-task.ts'
 import { Troubles } from './trouble.ts'
-
-/** A pipeline as its builder has put it together. */
-export interface Definition {
-  readonly name: string
-  readonly onion: Middleware
-  readonly schema: StandardSchema | undefined
-  readonly options: PipelineOptions
-}
 
 export class Run implements Reported, StepsOf {
   readonly pipeline: string
@@ -108,7 +101,7 @@ export class Run implements Reported, StepsOf {
     try {
       return (await inside(task, () => this.onion(task, () => this.body(task)))) as Record<string, unknown>
     } catch (error) {
-      if (this.outcome === 'running' || this.outcome === 'success') this.outcome = this.outcomeOf(error)
+      this.outcome = this.outcomeOf(error)
       throw error
     } finally {
       // A middleware may not have let it begin.
@@ -134,6 +127,9 @@ export class Run implements Reported, StepsOf {
       const error = failure ?? late
       if (error !== undefined) throw error
       return this.outputs.result()
+    } catch (error) {
+      this.outcome = this.outcomeOf(error) // before the middlewares around it go on, which may read the report
+      throw error
     } finally {
       this.end()
       analyse(this.onion, task, this)
@@ -184,7 +180,9 @@ export class Run implements Reported, StepsOf {
     return pipelineFailed({ pipeline, runId: id, failures, outputs: this.outputs.soFar(), first })
   }
 
+  // A run that has failed, or was cancelled, stays that.
   private outcomeOf(error: unknown): 'failure' | 'cancelled' {
+    if (this.outcome === 'failure' || this.outcome === 'cancelled') return this.outcome
     return this.signal?.aborted || this.judge(error) === 'cancelled' ? 'cancelled' : 'failure'
   }
 

@@ -791,4 +791,24 @@ describe("a middleware of the user's", () => {
     expect(run.report()).toMatchObject(report)
     expect(run.report().durationMs).toBe(run.report().durationMs)
   })
+
+  it('reads in the report how the run has ended, also where its input is refused or a final step fails', async () => {
+    const seen: string[] = []
+    let report: (() => PipelineReport) | undefined
+    const reads: Middleware = async (task, next) => {
+      try {
+        return await next()
+      } finally {
+        if (task.kind === 'pipeline' && report !== undefined) seen.push(report().outcome)
+      }
+    }
+    const validate = () => ({ issues: [{ message: 'no' }] })
+    const refuses = pipeline('refuses', reads).input({ '~standard': { version: 1, vendor: 'own', validate } })
+    const closes = pipeline('closes', reads).finally('close', fail)
+    for (const run of [refuses.step('only', () => 5).run(undefined as never), closes.step('only', () => 5).run()]) {
+      report = run.report
+      await run.catch(() => {})
+    }
+    expect(seen).toEqual(['failure', 'failure'])
+  })
 })

@@ -1,6 +1,6 @@
 // Credentials stay out of log lines: by key, by URL, to depth 6, without touching what was logged.
 import { pino } from 'pino'
-import { log, logging } from 'taskspan/logging'
+import { log, logger, logging } from 'taskspan/logging'
 import { type LogLine, recordLogs } from 'taskspan/testing'
 import { describe, expect, it } from 'vitest'
 import { faultsOf } from '../support/faults.ts'
@@ -127,6 +127,34 @@ describe('children of log()', () => {
     child.info({ a: 1 }, 'line')
     expect(logs.lines).toMatchObject([{ a: 1, message: 'line' }])
     expect(counted()).toBe(2)
+  })
+
+  it('leave what has a serializer to that as it is, and hide what it makes of it, or leave it out', () => {
+    class User {
+      constructor(readonly token: unknown) {}
+      told(): object {
+        return { token: this.token }
+      }
+    }
+    const serializers = { user: (user: User) => user.told(), broken: (user: User) => user.token }
+    const unreadable = new User({
+      get deep(): string {
+        throw new Error('no')
+      },
+    })
+    const logs = recordLogs()
+    logging({ logger: logger({ serializers }, logs.destination) })
+    const users = { user: new User('hunter2'), broken: unreadable }
+    const later = log().child({})
+    later.setBindings(users)
+    later.info('later')
+    log().child(users).info('at once')
+    log()
+      .child({ own: new User('hunter2') }, { serializers: { own: serializers.user } })
+      .info('of its own')
+    const user = { token: '[REDACTED]' }
+    expect(logs.lines).toMatchObject([{ user }, { user }, { own: user }])
+    for (const line of logs.lines) expect(line).not.toHaveProperty('broken')
   })
 })
 

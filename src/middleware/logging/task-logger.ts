@@ -55,15 +55,6 @@ function harden(child: Logger, redact: Redact, safely: (format: Format | undefin
   const write = internals[pino.symbols.writeSym]
   const asJson = internals[pino.symbols.asJsonSym]
   const { child: makeChild, setBindings } = internals
-  // pino writes what it cannot read as best it can: looking for credentials in it must not throw either.
-  const bound = (bindings: Bindings): Bindings => {
-    try {
-      return redact(bindings)
-    } catch (error) {
-      fault('logging', 'redact', error)
-      return {}
-    }
-  }
   Object.assign(child, {
     // A destination that fails throws into whoever writes; here that is a task.
     [pino.symbols.writeSym](this: Internals, object: unknown, message: unknown, level: number): void {
@@ -78,14 +69,15 @@ function harden(child: Logger, redact: Redact, safely: (format: Format | undefin
     },
     child(this: Internals, bindings: Bindings, options?: ChildLoggerOptions): Logger {
       const { formatters, serializers } = options ?? {}
-      return makeChild.call(this, bound(bindings), {
+      const all = { ...this[pino.symbols.serializersSym], ...serializers }
+      return makeChild.call(this, clean(redact, bindings, {}, all), {
         ...options,
         ...(formatters && { formatters: { ...formatters, ...(formatters.log && { log: safely(formatters.log) }) } }),
         ...(serializers && { serializers: redacted(serializers as Serializers, redact) }),
       })
     },
     setBindings(this: Internals, bindings: Bindings): void {
-      setBindings.call(this, bound(bindings))
+      setBindings.call(this, clean(redact, bindings, {}, this[pino.symbols.serializersSym]))
     },
   })
 }
@@ -93,7 +85,18 @@ function harden(child: Logger, redact: Redact, safely: (format: Format | undefin
 function redacted(serializers: Serializers, redact: Redact): Serializers {
   const wrapped: Serializers = {}
   for (const key of Reflect.ownKeys(serializers)) {
-    wrapped[key] = (value) => redact(serializers[key]?.(value))
+    wrapped[key] = (value) => clean(redact, serializers[key]?.(value), undefined)
   }
   return wrapped
+}
+
+// pino writes what it cannot read as best it can: looking for credentials in it must not throw either. What has a serializer
+// is left to that, whose word is redacted: a copy of a request, or of a model, would be without its methods.
+function clean<T>(redact: Redact, value: T, instead: T, serializers?: Serializers): T {
+  try {
+    return redact(value, serializers)
+  } catch (error) {
+    fault('logging', 'redact', error)
+    return instead
+  }
 }

@@ -66,6 +66,12 @@ function named(rest: readonly unknown[]): Rest {
   return { after, run, options }
 }
 
+// By name, not spread: what options inherit, or have as a getter of their class, counts as well.
+function copyOf({ timeoutMs, retries, backoff, skip, optional, version }: StepOptions): StepOptions {
+  const { initialMs, maxMs, factor, jitter } = backoff ?? {}
+  return { timeoutMs, retries, backoff: backoff && { initialMs, maxMs, factor, jitter }, skip, optional, version }
+}
+
 class Builder {
   private compiled: Graph | undefined
 
@@ -143,6 +149,6 @@ class Builder {
     checkStepOptions(`pipeline '${this.name}': step ${show(id)}`, options as object, final)
     // Copies: the caller's list and options may change, and the graph may not.
     const names = (Array.isArray(after) ? [...after] : after) as string[]
-    return { id, after: names, run: run as Step['run'], options: { ...(options as StepOptions) }, final }
+    return { id, after: names, run: run as Step['run'], options: copyOf(options as StepOptions), final }
   }
 }

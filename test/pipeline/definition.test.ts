@@ -158,6 +158,31 @@ describe('an option', () => {
     expect(await base.step('strict', () => 5, options).run()).toEqual({ lenient: undefined, strict: 5 })
   })
 
+  it('is taken with all that is in it, also as it is', async () => {
+    const backoff = { initialMs: 0, jitter: false }
+    const flaky = pipeline('p').step('flaky', ({ attempt }) => attempt > 1 || Promise.reject(new Error('boom')), {
+      retries: 1,
+      backoff,
+    })
+    backoff.initialMs = 3_600_000
+    expect(await flaky.run()).toEqual({ flaky: true })
+  })
+
+  it.each([
+    ['is inherited', Object.create({ timeoutMs: 5 }) as object],
+    [
+      'a getter gives',
+      new (class {
+        get timeoutMs(): number {
+          return 5
+        }
+      })(),
+    ],
+  ])('that %s counts', async (_, options) => {
+    const hangs = pipeline('p').step('hangs', () => new Promise(() => {}), options)
+    await expect(hangs.run()).rejects.toMatchObject({ cause: { code: 'STEP_TIMED_OUT' } })
+  })
+
   it('of undefined is unset', async () => {
     await step({ timeoutMs: undefined, retries: undefined, skip: undefined })().run(undefined, {
       id: undefined,

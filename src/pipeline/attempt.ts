@@ -133,7 +133,9 @@ export function body(attempt: Attempt, more?: object): unknown {
       if (reason !== undefined && reason !== null && reason !== false) return skipped(task, String(reason))
     }
     const output = await call(context)
-    if (run.resume !== undefined && !step.final) attempt.json = encodeOutput(run.pipeline, step.id, output)
+    // What comes after the time-out is not the step's output, though a middleware may still think of another.
+    const isLate = isTimeoutOf(task, task.signal?.reason)
+    if (run.resume !== undefined && !step.final && !isLate) attempt.json = encodeOutput(run.pipeline, step.id, output)
     return output
   }
   return limit === undefined ? whole() : timed(attempt, limit, step, whole)

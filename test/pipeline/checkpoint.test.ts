@@ -172,6 +172,34 @@ describe('a second run', () => {
     expect(ran).toEqual(['fails', 'cached', 'fails'])
   })
 
+  it('asks the function again also where that returned after its time-out, and a word stood for it by then', async () => {
+    const checkpoint = store()
+    const [given, ended] = [gate(), gate()]
+    let broken = true
+    const lenient: Middleware = async (task, next) => {
+      if (!broken || task.name !== 'slow') return next()
+      return next().catch(async () => {
+        given.open()
+        await ended.opened
+        await turns()
+        return 'instead'
+      })
+    }
+    const work = async () => {
+      if (!broken) return 'in time'
+      await given.opened
+      ended.open()
+      return 'too late'
+    }
+    const steps = pipeline('slow', lenient)
+      .step('slow', work, { timeoutMs: 5 })
+      .step('join', ['slow'], ({ slow }) => (broken ? fail() : slow))
+    await steps.run(undefined, { checkpoint }).catch(() => {})
+    expect(checkpoint.runs.size).toBe(0)
+    broken = false
+    expect(await steps.run(undefined, { checkpoint })).toEqual({ join: 'in time' })
+  })
+
   it('of a pipeline nested in two steps keeps them apart', async () => {
     const checkpoint = store()
     const inner = pipeline<number>('inner').step('work', ({ input }) => input)

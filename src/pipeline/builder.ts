@@ -2,6 +2,7 @@
 import { compose } from '../kernel/compose.ts'
 import { show, TaskspanError } from '../kernel/errors.ts'
 import type { Middleware } from '../kernel/task.ts'
+import type { Definition } from './definition.ts'
 import type { Pipeline, PipelineRun, StepData } from './face.ts'
 import { type Graph, type Step, StepList } from './graph.ts'
 import type { StandardSchema } from './input.ts'
@@ -42,14 +43,6 @@ export function pipeline<Input = void>(
   const onion = compose(...middleware)
   const definition = { name, onion, schema: undefined, options: {} }
   return new Builder(definition, new StepList(name), 0) as unknown as Pipeline<Input, Input, Record<never, never>>
-}
-
-/** A pipeline as its builder has put it together. */
-export interface Definition {
-  readonly name: string
-  readonly onion: Middleware
-  readonly schema: StandardSchema | undefined
-  readonly options: PipelineOptions
 }
 
 /** What stands behind a step's id. */

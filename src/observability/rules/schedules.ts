@@ -10,10 +10,9 @@ const LATE_AFTER = 300
 export function scheduleRules(making: Making): Group {
   const { series, recorded, alert } = making
   const [interval, success] = [recorded('cron_interval:last'), recorded('cron_last_success:last')]
-  const next = recorded('cron_next_run:last')
-  // The longest interval of a day: when the first run of a Monday starts, the next is a day away, and the last was on Friday.
-  const longest = `max_over_time(${interval}[1d])`
-  const tooLong = `(time() - ${success}) > on (schedule) clamp_min(2 * ${longest}, ${LEAST_SILENCE})`
+  const [longest, next] = [recorded('cron_interval:longest'), recorded('cron_next_run:last')]
+  // While Monday's first run lasts, its next is a day away, and the last success was on Friday.
+  const tooLong = `(time() - ${success}) > on (schedule) clamp_min(${longest} + ${interval}, ${LEAST_SILENCE})`
   // Every process that watches a schedule counts the same.
   const counted = (counter: string): string => `max by (schedule) (${gained(counter, '15m')}) > 0`
   return {
@@ -49,16 +48,19 @@ export function scheduleRules(making: Making): Group {
 // its process died or was released anew in between. What has long been silent is let go.
 function memory({ series, limits, recorded }: Making): Recording[] {
   const forget = secondsOf(limits['forget-after'])
-  const [interval, success, next] = [
-    recorded('cron_interval:last'),
-    recorded('cron_last_success:last'),
-    recorded('cron_next_run:last'),
-  ]
+  const [interval, success] = [recorded('cron_interval:last'), recorded('cron_last_success:last')]
+  const [longest, next] = [recorded('cron_interval:longest'), recorded('cron_next_run:last')]
   const told = (name: string): string => `max by (schedule) (${name})`
   return [
     {
       record: interval,
       expr: `${told(series.cronInterval)}\nor\n(${carried(interval)} and on (schedule) time() - ${carried(success)} < 3 * ${carried(interval)} + ${forget})`,
+    },
+    {
+      // Since the last success: before that is recorded anew, a newer one lets the intervals before it go. For a day at most:
+      // a schedule may have been changed, and fail since.
+      record: longest,
+      expr: `(${carried(longest)} > ${interval} <= max_over_time(${interval}[1d]) unless on (schedule) (${told(series.cronLastSuccess)} > on (schedule) ${carried(success)}))\nor\n${interval}`,
     },
     {
       // Never falls back: the process with the newest run may be the one that ended. One that never succeeded counts from

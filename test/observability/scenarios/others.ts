@@ -97,7 +97,22 @@ export const OTHERS: ShownAlerts = {
           [INTERVAL]: [...flat(3_600, 70), ...flat(600, 140)],
           [SUCCESS]: [...flat(600, 76), ...flat(4_560, 140)],
         },
-        at: { 69: [], 72: [], 75: [], 190: [], 199: [silent('2h 3m 0s')] },
+        at: { 69: [], 72: [], 75: [], 96: [], 98: [silent('22m 0s')] },
+      },
+      'waits once for a long interval whose run fails, and for the short one after it': {
+        series: { [INTERVAL]: [...flat(3_600, 70), ...flat(600, 140)], [SUCCESS]: flat(600, 210) },
+        at: { 80: [], 82: [silent('1h 12m 0s')] },
+      },
+      'judges a schedule that comes more often from now on by that': {
+        series: {
+          [INTERVAL]: [...flat(86_400, 15), ...flat(600, 60)],
+          [SUCCESS]: [...flat(0, 20), ...flat(1_200, 60)],
+        },
+        at: { 19: [], 40: [], 42: [silent('22m 0s')] },
+      },
+      'lets a long interval go that nobody has told for a day': {
+        series: { [INTERVAL]: [...flat(2_592_000, 15), ...flat(600, 1_500)], [SUCCESS]: flat(600, 1_515) },
+        at: { 1450: [], 1456: [silent('1d 0h 6m 0s')] },
       },
       'remembers the last success through a new version of the process': {
         series: {

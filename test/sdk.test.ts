@@ -369,6 +369,7 @@ describe('a standard variable with a value that counts for nothing', () => {
     ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization: secret'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'x-token=secret100%'],
     ['OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE', '/no/such/file.pem'],
+    ['OTEL_EXPORTER_OTLP_CLIENT_KEY', '-----BEGIN PRIVATE KEY-----\nsecret'],
     ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zip'],
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
     ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', '0'],

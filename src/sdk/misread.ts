@@ -29,8 +29,9 @@ const pairs = (name: string, isSecret: boolean): Variable => ({
   is: (value) =>
     value.split(',').every((pair) => pair.trim() === '' || (pair.trim().indexOf('=') > 0 && decodes(pair))),
 })
+// Somebody may have given the key itself.
 const file = (name: string): Variable => ({
-  ...{ name, expected: 'the path of a file that can be read' },
+  ...{ name, expected: 'the path of a file that can be read', isSecret: name.endsWith('KEY') },
   is: (value) => existsSync(value),
 })
 const whole = (name: string, least: number): Variable => ({

@@ -63,11 +63,17 @@ async function openQueues({ redis, postgres, queues, prefix }: Flags, t: Telemet
   })
 }
 
+/** Its client tries again every few seconds: who has been quiet for so long was connected in between. */
+const QUIET_MS = 30_000
+
 // A client that cannot connect goes on trying, and answers nobody: only here it says why, again and again.
-function sayErrors(queue: OpenQueue, t: Telemetry): void {
+export function sayErrors(queue: Pick<OpenQueue, 'name' | 'on'>, t: Telemetry): void {
   let said: string | undefined
+  let heardAt = 0
   queue.on('error', (error) => {
-    if (error.message === said) return
+    const isSaid = error.message === said && performance.now() - heardAt < QUIET_MS
+    heardAt = performance.now()
+    if (isSaid) return
     said = error.message
     notify(t, { kind: 'broker', system: 'bullmq', queue: queue.name, event: 'error', error })
   })

@@ -1,12 +1,14 @@
 // `npx taskspan watch`: the same from outside of the workers, as a process of its own.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { readFlags } from '../../src/cli/flags.ts'
+import { sayErrors } from '../../src/cli/watch.ts'
 import { makeQueue, openChannel } from '../support/amqp.ts'
 import { openQueue, queueName } from '../support/bullmq.ts'
 import { amqpUrl, rabbitMqManagementUrl } from '../support/rabbitmq.ts'
+import { record } from '../support/record.ts'
 import { bullmqPrefix, redisUrl } from '../support/redis.ts'
 
 type Line = Readonly<Record<string, unknown>>
@@ -101,6 +103,24 @@ test('says once why it cannot look, also where it never could', async () => {
   await new Promise((resolve) => setTimeout(resolve, 2_000))
   expect(lines.filter(({ message }) => message === 'broker.error')).toHaveLength(1)
   expect(JSON.stringify(lines)).not.toContain('hunter2')
+})
+
+test('says it again at the next outage', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { t, logs } = await record()
+  const queue = Object.assign(new EventEmitter(), { name: 'render' })
+  sayErrors(queue, t)
+  const fail = (...afterMs: number[]): void => {
+    for (const ms of afterMs) {
+      vi.advanceTimersByTime(ms)
+      queue.emit('error', new Error('refused'))
+    }
+  }
+  fail(0, 5_000, 20_000, 20_000)
+  expect(logs.lines.map(({ message }) => message)).toEqual(['broker.error'])
+  fail(3_600_000, 5_000)
+  expect(logs.lines.map(({ message }) => message)).toEqual(['broker.error', 'broker.error'])
 })
 
 test.each([

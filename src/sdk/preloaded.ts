@@ -12,6 +12,8 @@ import { Problems } from './problems.ts'
 /** An application may load for a while before it calls start(). */
 const PATIENCE_MS = 5_000
 const FLUSH_MS = 5_000
+/** The application may do its last work when there is nothing left to do, too: so often is looked for its spans. */
+const MOST_FLUSHES = 10
 
 let taken = (): Begun | undefined => undefined
 
@@ -51,10 +53,12 @@ const isLoader = (): boolean => !isMainThread && parentPort === null
 // An application without start() has no close(): what still waits when it has nothing left to do would be lost.
 function sendAtTheEnd({ running, problems }: Begun): () => void {
   const leave = (): void => void process.off('beforeExit', send)
+  let flushes = 0
   async function send(): Promise<void> {
-    leave()
+    if (++flushes === MOST_FLUSHES) leave()
     const to = [...(running?.destinations ?? []), running?.logs]
     if (await endsWithin(FLUSH_MS, Promise.all([running?.provider.forceFlush(), running?.logs?.flush()]))) return
+    leave()
     problems.add('close', `the process has ended, and not everything was sent within ${FLUSH_MS} ms; the rest is lost`)
     for (const destination of to) destination?.release()
   }

@@ -403,11 +403,13 @@ describe('under node --import taskspan/register', { timeout: 60_000 }, () => {
   it('needs no start() in the application', async () => {
     const to = await backend()
     const code = `import { trace } from '@opentelemetry/api'
-       trace.getTracer('app').startSpan('one').end()`
+       const span = (name) => trace.getTracer('app').startSpan(name).end()
+       process.once('beforeExit', () => setTimeout(span, 100, 'two'))
+       span('one')`
     const { stderr, code: exit } = await run(code, named(to))
     expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 })
-    expect(outline(to)).toEqual(['one'])
-    expect(to.services()).toEqual(['shop-render'])
+    expect(outline(to)).toEqual(['one', 'two'])
+    expect(to.services()).toEqual(['shop-render', 'shop-render'])
 
     const hole = await blackHole()
     onTestFinished(hole.close)

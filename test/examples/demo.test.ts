@@ -198,14 +198,14 @@ it('really uses the Redis, the RabbitMQ and the backend that it is given', { tim
 })
 
 it('stays to be looked at when it is asked to, until Ctrl-C', { timeout: 90_000 }, async () => {
-  let answer: Promise<Response> | undefined
+  let answer: Promise<string> | undefined
   const { code, screen } = await demo({ REDIS_URL: redisUrl() }, '--stay', (shown, end) => {
     const [, address] = /It stays to be looked at: (http:.+?)\/debug/.exec(shown) ?? []
     if (address === undefined || answer !== undefined) return
-    answer = fetch(`${address}/metrics`)
+    answer = fetch(`${address}/metrics`).then((response) => response.text())
     answer.finally(end)
   })
-  expect(await (await answer)?.text()).toContain('taskiq_queue_depth{queue="clips",state="waiting"} 0')
+  expect(await answer).toContain('taskiq_queue_depth{queue="clips",state="waiting"} 0')
   expect(screen).toContain('GET /ready  {"status":"ok","checks":{"bullmq":"ok"}')
   expect(code).toBe(0)
 })

@@ -68,38 +68,44 @@ describe('10,000 outstanding messages', () => {
     ['last to first', (ends: (() => void)[]) => [...ends].reverse()],
     ['in any order', (ends: (() => void)[]) => shuffled(ends)],
   ])('acked %s cost the same for each, and all are acked', async (_, order) => {
-    const count = 10_000
-    const channel = await openChannel()
-    const admin = await openChannel()
-    const queue = await makeQueue(admin)
-    const running = tally(count)
-    const ends: (() => void)[] = []
-    const consumer = await amqp().consume(channel, queue, () => {
-      running.hit()
-      return new Promise<void>((resolve) => ends.push(resolve))
-    })
-    for (let n = 0; n < count; n++) admin.sendToQueue(queue, Buffer.from('1'))
-    await running.reached
-    expect(consumer.running).toBe(count)
-
-    // The best of many small parts, at the start and at the end: whatever else the machine does hits only some of them.
-    const part = count / 100
-    const ordered = order(ends)
-    const times: number[] = []
-    for (let from = 0; from < count; from += part) {
-      const begun = performance.now()
-      for (const end of ordered.slice(from, from + part)) end()
-      while (consumer.running > count - from - part) await turn()
-      times.push(performance.now() - begun)
-    }
-    await consumer.close()
-    await channel.close()
-    expect(await takeAll(queue)).toEqual([])
+    await timesOfAcks(order) // until V8 has compiled what is to be compared
+    const times = await timesOfAcks(order)
     const [early, late] = [Math.min(...times.slice(0, 25)), Math.min(...times.slice(75))]
     // Whoever searches what is outstanding needs four times as long at first as at last; we need the same, within 30 %.
     expect(early, `100 took ${early} ms at first and ${late} ms at last`).toBeLessThan(late * 2 + 0.1)
   })
 })
+
+// The best of many small parts, at the start and at the end: whatever else the machine does hits only some of them.
+async function timesOfAcks(order: (ends: (() => void)[]) => (() => void)[]): Promise<number[]> {
+  const count = 10_000
+  const channel = await openChannel()
+  const admin = await openChannel()
+  const queue = await makeQueue(admin)
+  const running = tally(count)
+  const ends: (() => void)[] = []
+  const consumer = await amqp().consume(channel, queue, () => {
+    running.hit()
+    return new Promise<void>((resolve) => ends.push(resolve))
+  })
+  for (let n = 0; n < count; n++) admin.sendToQueue(queue, Buffer.from('1'))
+  await running.reached
+  expect(consumer.running).toBe(count)
+
+  const part = count / 100
+  const ordered = order(ends)
+  const times: number[] = []
+  for (let from = 0; from < count; from += part) {
+    const begun = performance.now()
+    for (const end of ordered.slice(from, from + part)) end()
+    while (consumer.running > count - from - part) await turn()
+    times.push(performance.now() - begun)
+  }
+  await consumer.close()
+  await channel.close()
+  expect(await takeAll(queue)).toEqual([])
+  return times
+}
 
 function shuffled<T>(items: T[]): T[] {
   let seed = 42 // the same order in each run

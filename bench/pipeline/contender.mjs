@@ -10,9 +10,9 @@ const { prepare } = await import(`./${name.replace(/-(all|named)$/, '')}.mjs`)
 const steps = graph(shape, Number(size))
 const run = await prepare(steps, { everything: name === 'ours-all', named: name === 'hand-named' })
 
-answering(async ({ count, warmUp }) => {
-  // Until V8 has compiled all of it: tens of thousands of steps.
-  const runs = Math.ceil(((warmUp ? 16 : 1) * count) / steps.length)
+answering(async ({ count, first, warmUp }) => {
+  // `first`: until V8 has compiled all of it, tens of thousands of steps.
+  const runs = Math.ceil((warmUp ? first : count) / steps.length)
   const cpu = await cpuOf(async () => {
     for (let n = 0; n < runs; n++) await run()
   })

@@ -125,9 +125,9 @@ export function checkStepData<T extends object>(where: string, steps: Iterable<T
   }
   const list = [...steps]
   // What the values are is checked where each is used, with words of its own.
-  const any = (): undefined => undefined
+  const later = (): undefined => undefined
   list.forEach(
-    (step, at) => void checkOptions(`${where}[${at}]`, step, { id: any, after: any, run: any, options: any }),
+    (step, at) => void checkOptions(`${where}[${at}]`, step, { id: later, after: later, run: later, options: later }),
   )
   return list
 }

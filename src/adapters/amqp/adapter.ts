@@ -36,17 +36,18 @@ export function text(value: unknown): string | undefined {
 /** What settles: an option, or the channel that is consumed from. */
 export const settlingChannel = having('ack', 'nack')
 
-/** A handler that cannot be called fails at each message, and each would be dead-lettered or dropped. */
-export function checkHandler(where: string, handler: unknown): void {
-  refuse(`${where}: the handler`, typeof handler === 'function' ? undefined : 'must be a function', handler)
-}
-
-export function checkTaskOptions(
+/** Checks what `consume()` and `wrap()` are given. A handler that cannot be called fails at each message, which would be lost. */
+export function checkTask(
   where: string,
+  handler: unknown,
   options: TaskOptions,
   checks: Parameters<typeof checkOptions>[2],
 ): void {
+  refuse(`${where}: the handler`, typeof handler === 'function' ? undefined : 'must be a function', handler)
   checkOptions(where, options, checks)
+}
+
+export function checkRequeue(where: string, options: TaskOptions): void {
   if (options.requeue === undefined || settles(options)) return
   const why = options.noAck ? 'noAck' : "settle: 'manual'"
   throw new TaskspanError('INVALID_OPTION', `${where}: 'requeue' has no say with ${why}.`)

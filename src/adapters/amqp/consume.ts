@@ -7,8 +7,8 @@ import type { Middleware } from '../../kernel/task.ts'
 import { endsWithin } from '../../kernel/within.ts'
 import {
   adapter,
-  checkHandler,
-  checkTaskOptions,
+  checkRequeue,
+  checkTask,
   settles,
   settlingChannel,
   TASK_OPTIONS,
@@ -84,14 +84,14 @@ export async function startConsumer(
   handler: (message: ConsumeMessage) => unknown,
   options: ConsumeOptions,
 ): Promise<AmqpConsumer> {
-  checkTaskOptions('consume', options, CONSUME_OPTIONS)
+  checkTask('consume', handler, options, CONSUME_OPTIONS)
+  checkRequeue('consume', options)
   refuse(
     'consume: the channel',
     consuming(channel) ?? (settles(options) ? settlingChannel(channel) : undefined),
     channel,
   )
   refuse('consume: the queue', typeof queue === 'string' ? undefined : 'must be a text', queue)
-  checkHandler('consume', handler)
   const { name: _, requeue: __, settle: ___, prefetch, ...wanted } = options
   if (prefetch !== undefined) await ask<Replies.Empty>((answer) => channel.prefetch(prefetch, false, answer))
   const started = new Consumer(around, channel, queue, handler, options)

@@ -1,11 +1,11 @@
 // A handler wrapped for those who consume by themselves; the broker's `null` is counted and passed on.
 import type { ConsumeMessage } from 'amqplib'
 import { consumer } from '../../kernel/consumer.ts'
-import { checkOptions, TaskspanError } from '../../kernel/errors.ts'
+import { TaskspanError } from '../../kernel/errors.ts'
 import {
   adapter,
-  checkHandler,
-  checkTaskOptions,
+  checkRequeue,
+  checkTask,
   settles,
   settlingChannel,
   TASK_OPTIONS,
@@ -34,14 +34,13 @@ export function wrapHandler<M extends ConsumeMessage | null, R>(
   handler: (message: M) => R,
   options: WrapOptions,
 ): (message: M) => Promise<Awaited<R> | undefined> {
-  checkHandler('wrap', handler)
-  checkOptions('wrap', options, WRAP_OPTIONS)
+  checkTask('wrap', handler, options, WRAP_OPTIONS)
   const { channel } = options
   if (channel === undefined && options.settle === 'auto') {
     throw new TaskspanError('INVALID_OPTION', "wrap: settle: 'auto' needs the channel: pass it as 'channel'.")
   }
   const settled: TaskOptions = channel === undefined ? { ...options, settle: 'manual' } : options
-  checkTaskOptions('wrap', settled, WRAP_OPTIONS)
+  checkRequeue('wrap', settled)
   if (options.queue === undefined)
     throw new TaskspanError('INVALID_OPTION', "wrap: 'queue' must be a text, got undefined.")
 

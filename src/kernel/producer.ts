@@ -11,8 +11,8 @@ import type { Middleware, Task, TaskFields } from './task.ts'
 /**
  * Runs `send` exactly once, synchronously, inside the onion, and gives back what it gives, or throws what it throws.
  *
- * Law 2 for producers: the call's promise is the broker client's own. A middleware that throws, delays or never calls
- * `next()` changes nothing for the caller; it is counted.
+ * Law 2 for producers: what the caller is given is what `send` gives, no promise of the onion's. A middleware that
+ * throws, delays or never calls `next()` changes nothing for the caller; it is counted.
  *
  * @param send gets what the message should carry; it must be called in the same tick, as `channel.publish` is
  */

@@ -21,8 +21,8 @@ export interface SendsToQueue {
 
 export interface Sender {
   /**
-   * `channel.publish()` with a `send` span. Gives what the channel gives and throws what it throws; on a confirm channel
-   * the span ends with the broker's answer.
+   * `channel.publish()` with a `send` span. Gives what the channel gives (of a promise its successor) and throws what it
+   * throws; on a confirm channel the span ends with the broker's answer.
    *
    * @param content as the channel wants it, or a message shaped by `taskiq()`
    * @param options copied, never written to
